@@ -1,0 +1,183 @@
+"""The vocabulary: every known metric declared once, under the name the field uses.
+
+A name as logged ("train/loss", "lm loss", "eval_accuracy") is looked up by `find`: case, spaces
+and punctuation are folded, known prefixes are taken off, and what is left is a canonical name or
+one of its aliases. What is not found is shown too, under its own name, grouped by `group`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "distribution"]
+Better = Literal["up", "down", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the vocabulary."""
+
+    name: str
+    """Canonical name, with its unit."""
+    title: str
+    """Lower-case title of its panel."""
+    unit: str
+    kind: Kind
+    better: Better
+    panel: str
+    """Which panel draws it; metrics of one panel share its axes."""
+    aliases: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ("train", "eval", "serve")
+
+
+def _m(
+    name: str, title: str, unit: str, better: Better, panel: str, *aliases: str,
+    kind: Kind = "gauge",
+) -> Metric:
+    return Metric(name, title, unit, kind, better, panel, aliases)
+
+
+METRICS: tuple[Metric, ...] = (
+    _m("loss", "loss", "nats", "down", "loss",
+       "lm_loss", "train_loss", "training_loss", "total_loss", "ce_loss", "cross_entropy_loss",
+       "nll_loss", "loss_mean", "avg_loss", "batch_loss", "loss_avg", "global_avg_loss",
+       "train_inner_loss", "reduced_train_loss"),
+    _m("eval_loss", "eval loss", "nats", "down", "loss",
+       "val_loss", "valid_loss", "validation_loss", "test_loss", "dev_loss", "lm_loss_validation",
+       "validation_lm_loss"),
+    _m("perplexity", "perplexity", "", "down", "perplexity", "ppl", "train_ppl", "eval_ppl",
+       "val_ppl", "lm_loss_ppl", "eval_perplexity", "val_perplexity"),
+    _m("bits_per_byte", "bits per byte", "", "down", "bits_per_byte", "bpb", "val_bpb", "eval_bpb"),
+    _m("accuracy", "accuracy", "ratio", "up", "accuracy",
+       "acc", "train_accuracy", "train_acc", "mean_token_accuracy", "token_accuracy", "top1",
+       "categorical_accuracy"),
+    _m("eval_accuracy", "eval accuracy", "ratio", "up", "accuracy",
+       "val_accuracy", "val_acc", "eval_acc", "test_accuracy", "test_acc", "valid_accuracy",
+       "validation_accuracy", "eval_mean_token_accuracy"),
+    _m("f1", "f1", "ratio", "up", "score", "eval_f1", "val_f1", "f1_score"),
+    _m("precision", "precision", "ratio", "up", "score", "eval_precision", "val_precision"),
+    _m("recall", "recall", "ratio", "up", "score", "eval_recall", "val_recall"),
+    _m("reward", "reward", "", "up", "reward", "mean_reward", "rewards_mean", "reward_mean",
+       "rewards_chosen", "critic_rewards_mean"),
+    _m("kl", "kl divergence", "nats", "down", "kl", "kl_divergence", "approx_kl", "mean_kl",
+       "ppo_kl", "objective_kl", "kl_loss"),
+    _m("entropy", "entropy", "nats", "", "entropy", "policy_entropy", "entropy_loss",
+       "actor_entropy"),
+    _m("grad_norm", "gradient norm", "", "", "grad_norm",
+       "gradient_norm", "gnorm", "total_grad_norm", "global_grad_norm", "grad_norm_total",
+       "actor_grad_norm", "optim_total_grad_norm"),
+    _m("learning_rate", "learning rate", "", "", "learning_rate", "lr", "learning_rate_0",
+       "lr_abs", "current_lr", "optim_learning_rate_group0", "actor_lr"),
+    _m("loss_scale", "loss scale", "", "", "loss_scale", "scale", "grad_scale"),
+    _m("epoch", "epoch", "", "", "epoch", "epochs", "current_epoch"),
+    _m("tokens", "tokens", "", "", "tokens", "tokens_seen", "num_tokens", "consumed_tokens",
+       "total_tokens", "num_input_tokens_seen", "train_tokens"),
+    _m("tokens_per_second", "throughput", "tokens/s", "up", "throughput",
+       "tok_s", "toks_s", "tokens_s", "tps", "tok_per_sec", "tokens_per_sec", "token_per_second",
+       "tokens_per_sec_global", "throughput_tokens_per_sec", "train_tokens_per_second", "wps",
+       "throughput_device_tokens_per_second"),
+    _m("tokens_per_second_per_gpu", "throughput per gpu", "tokens/s", "up", "throughput_gpu",
+       "tgs", "tokens_per_gpu_per_second", "tokens_sec_gpu", "tok_s_gpu"),
+    _m("samples_per_second", "samples", "samples/s", "up", "samples",
+       "samples_s", "samples_per_sec", "train_samples_per_second", "examples_per_second",
+       "sequences_per_second", "images_per_second", "throughput_samples_per_sec"),
+    _m("steps_per_second", "steps", "steps/s", "up", "steps", "it_s", "iterations_per_second",
+       "train_steps_per_second", "steps_per_sec", "its_per_second"),
+    _m("step_time_seconds", "step time", "seconds", "down", "step_time",
+       "step_time", "time_per_step", "iteration_time", "iter_time", "elapsed_time_per_iteration",
+       "step_seconds", "time_per_iteration", "time_step", "timing_s_step"),
+    _m("data_time_seconds", "data time", "seconds", "down", "step_time", "data_time",
+       "data_loading_time", "time_data", "dataloader_time", "data_seconds"),
+    _m("mfu", "mfu", "fraction", "up", "mfu", "model_flops_utilization", "hfu", "train_mfu"),
+    _m("tflops", "tflop/s per gpu", "TFLOP/s", "up", "tflops", "tflops_per_gpu",
+       "throughput_per_gpu_tflop_s_gpu", "model_tflops"),
+    _m("memory_used_bytes", "gpu memory", "bytes", "", "memory", "gpu_memory_used_bytes",
+       "memory_allocated_bytes", "cuda_memory_bytes"),
+    _m("memory_reserved_bytes", "gpu memory reserved", "bytes", "", "memory",
+       "gpu_memory_reserved_bytes"),
+    _m("ttft_seconds", "ttft", "seconds", "down", "ttft",
+       "ttft", "time_to_first_token", "time_to_first_token_seconds", "first_token_seconds",
+       kind="distribution"),
+    _m("itl_seconds", "inter-token latency", "seconds", "down", "itl",
+       "itl", "inter_token_latency", "inter_token_latency_seconds", kind="distribution"),
+    _m("tpot_seconds", "time per output token", "seconds", "down", "tpot",
+       "tpot", "time_per_output_token", "time_per_output_token_seconds", kind="distribution"),
+    _m("e2e_seconds", "end-to-end latency", "seconds", "down", "e2e",
+       "e2e", "e2e_latency", "e2e_latency_seconds", "e2e_request_latency_seconds",
+       "request_latency_seconds", "latency_seconds", "request_seconds", kind="distribution"),
+    _m("queue_seconds", "queue time", "seconds", "down", "queue_time",
+       "queue_time_seconds", "queue_time", "request_queue_time_seconds", kind="distribution"),
+    _m("generated_tokens", "generated tokens", "tokens", "up", "generation",
+       "generation_tokens", "generation_tokens_total", "completion_tokens", "output_tokens",
+       kind="counter"),
+    _m("prompt_tokens", "prompt tokens", "tokens", "", "prompt", "prompt_tokens_total",
+       "input_tokens", kind="counter"),
+    _m("requests", "requests", "requests", "", "requests", "requests_total", "num_requests",
+       kind="counter"),
+    _m("errors", "errors", "", "down", "requests", "errors_total", "request_errors",
+       "failed_requests", kind="counter"),
+    _m("requests_running", "running", "", "", "queue", "num_requests_running", "running",
+       "running_requests"),
+    _m("requests_waiting", "waiting", "", "down", "queue", "num_requests_waiting", "waiting",
+       "queue_depth", "waiting_requests"),
+    _m("kv_cache_usage", "kv-cache usage", "fraction", "", "kv_cache", "kv_usage",
+       "kv_cache_usage_perc", "gpu_cache_usage_perc", "token_usage"),
+    _m("llmtop_dropped", "dropped by the publisher", "", "down", "dropped", "llmtop/dropped",
+       kind="counter"),
+)
+
+PREFIXES = (
+    "train", "training", "eval", "val", "valid", "validation", "test", "metrics", "metric",
+    "perf", "optim", "optimizer", "progress", "throughput", "time", "timing", "serve", "server",
+    "serving", "vllm", "sglang", "model", "global", "step", "batch", "log",
+)
+"""First parts of a logged name that say where it was measured, not what it is."""
+EVAL_PREFIXES = frozenset({"eval", "val", "valid", "validation", "test", "dev"})
+
+_FOLD = re.compile(r"[^a-z0-9]+")
+
+
+def fold(name: str) -> str:
+    """Return `name` in lower case with every run of punctuation or spaces as one "_"."""
+    return _FOLD.sub("_", name.lower()).strip("_")
+
+
+_BY_NAME: dict[str, Metric] = {}
+for _metric in METRICS:
+    for _alias in (_metric.name, *_metric.aliases):
+        if _BY_NAME.setdefault(fold(_alias), _metric) is not _metric:
+            raise AssertionError(f"{_alias!r} names two metrics")
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+@lru_cache(maxsize=65_536)
+def find(name: str) -> Metric | None:
+    """Return the metric that a logged name means, or None when it is not in the vocabulary.
+
+    "eval/loss" is eval_loss, not loss: an evaluation prefix is kept as part of the meaning.
+    """
+    folded = fold(name)
+    found = _BY_NAME.get(folded)
+    if found is not None:
+        return found
+    parts = [fold(part) for part in re.split(r"[/.:]", name) if fold(part)]
+    evaluated = False
+    while len(parts) > 1 and (parts[0] in PREFIXES or parts[0] in EVAL_PREFIXES):
+        evaluated = evaluated or parts[0] in EVAL_PREFIXES
+        parts = parts[1:]
+        rest = "_".join(parts)
+        found = _BY_NAME.get(f"eval_{rest}") if evaluated else _BY_NAME.get(rest)
+        if found is not None:
+            return found
+        if evaluated and (plain := _BY_NAME.get(rest)) is not None:
+            return plain if f"eval_{plain.name}" not in BY_NAME else BY_NAME[f"eval_{plain.name}"]
+    return None
+
+
+def group(name: str) -> str:
+    """Return the prefix under which an unknown name is grouped ("" when it has none)."""
+    head, sep, _ = name.partition("/")
+    return head if sep else ""

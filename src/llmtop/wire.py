@@ -1,0 +1,166 @@
+"""The wire protocol, version 1: frames <-> bytes, for both ends. Standard library only.
+
+Sockets. A publisher is a ZeroMQ DEALER that connects; a hub (inside `llmtop`) is a ROUTER that
+binds. Every message is one frame, little-endian. One ordered session carries everything: HELLO,
+DEFS, history, live.
+
+    offset 0  u8[2] 'L','T'   2 u8 version = 1   3 u8 kind   4 u32 count
+           8  u64 session    16 u64 seq         24 f64 t0 (unix seconds)          = 32 bytes
+
+    kind 1 HELLO    JSON object {role: publisher|relay|monitor, name, host, pid, rank?,
+                    world_size?, phase?: train|eval|serve, started, first_seq, total_steps?,
+                    tags?}; first after each (re)connect
+         2 DEFS     JSON list [[sid, name, {unit?, kind?: gauge|counter|distribution,
+                    better?: up|down}], ...]; before a sid's first use, again on reconnect
+         3 DATA     count x {u32 sid; u32 dt_us from t0; i64 step (-1 = none); f64 value}
+         4 BYE      JSON {reason}
+         5 PING     header only; answered by PONG
+         6 REPLAY   hub -> publisher: u64 from_seq
+         7 BUCKETS  count x {u32 sid; u32 n; f64 t_first, t_last; i64 step_first, step_last;
+                    f64 sum; f32 min, max, last, pad}; history that left the replay ring
+         8 EVENT    JSON {t, level, text}
+         9 HIST     log-linear histogram increments: u32 sid, then count x (u16 bin, u32 count)
+        10 PONG     header only
+
+A frame that starts with `{` is one JSON sample: {"run": "x", "step": 3, "time": optional,
+"loss": 0.5, ...}. Unknown kinds and keys are ignored. A record layout is frozen: a new layout
+gets a new kind; a changed header is version + 1, which the receiver answers with "upgrade".
+`seq` counts DATA messages of the session; a gap makes the hub ask REPLAY.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from llmtop.errors import WireError
+
+MAGIC = b"LT"
+VERSION = 1
+HEADER = struct.Struct("<2sBBIQQd")
+RECORD = struct.Struct("<IIqd")
+BUCKET = struct.Struct("<IIddqqdffff")
+BIN = struct.Struct("<HI")
+SID = struct.Struct("<I")
+FROM_SEQ = struct.Struct("<Q")
+
+MAX_RECORDS = 8192
+"""Records a message may hold: 8192 x 24 bytes keeps a frame under 200 kB (HWM counts messages)."""
+MAX_FRAME_BYTES = 1 << 20
+"""MAXMSGSIZE: five times the largest DATA frame, the size of a DEFS frame of 4096 long names."""
+MAX_SIDS = 4096
+"""Series one publisher may define; the rest fold into its overflow series."""
+MAX_NAME_BYTES = 200
+"""Bytes of a printable name."""
+OVERFLOW_NAME = "llmtop/overflow"
+"""The series that counts samples of names beyond MAX_SIDS."""
+DROPPED_NAME = "llmtop/dropped"
+"""The counter of samples that a publisher had to drop."""
+NO_STEP = -1
+HIST_SHIFT = 17
+"""float32 bits >> 17 keeps sign, exponent and 6 bits of mantissa: 64 bins an octave."""
+JSON_START = 0x7B
+
+
+class Kind(IntEnum):
+    """What a frame carries."""
+
+    HELLO = 1
+    DEFS = 2
+    DATA = 3
+    BYE = 4
+    PING = 5
+    REPLAY = 6
+    BUCKETS = 7
+    EVENT = 8
+    HIST = 9
+    PONG = 10
+
+
+_RECORD_BYTES = {Kind.DATA: RECORD.size, Kind.BUCKETS: BUCKET.size}
+
+
+class Frame(NamedTuple):
+    """A validated frame: header fields and the untouched payload."""
+
+    kind: int
+    count: int
+    session: int
+    seq: int
+    t0: float
+    payload: memoryview
+
+
+def pack(
+    kind: int, payload: bytes = b"", *, count: int = 0, session: int = 0, seq: int = 0,
+    t0: float = 0.0,
+) -> bytes:
+    """Return one frame: the 32-byte header, then `payload` as it is."""
+    return HEADER.pack(MAGIC, VERSION, kind, count, session, seq, t0) + payload
+
+
+def pack_json(kind: int, value: Any, *, session: int, seq: int = 0) -> bytes:
+    """Return a frame whose payload is `value` as compact JSON."""
+    return pack(kind, json.dumps(value, separators=(",", ":")).encode(), session=session, seq=seq)
+
+
+def unpack(data: bytes | memoryview) -> Frame:
+    """Validate magic, version and length, before anything else is looked at.
+
+    Raises:
+        WireError: the frame is short, foreign, of another version, or its count does not fit.
+    """
+    view = memoryview(data)
+    if len(view) < HEADER.size:
+        raise WireError(f"frame of {len(view)} bytes is shorter than the {HEADER.size}-byte header")
+    magic, version, kind, count, session, seq, t0 = HEADER.unpack_from(view)
+    if magic != MAGIC:
+        raise WireError(f"frame starts with {bytes(magic)!r}, not {MAGIC!r}")
+    if version != VERSION:
+        raise WireError(f"frame is of protocol version {version}, this is {VERSION}: upgrade")
+    body = len(view) - HEADER.size
+    record = _RECORD_BYTES.get(kind)
+    if record is not None and (count > MAX_RECORDS or record * count != body):
+        raise WireError(f"kind {kind} says {count} records of {record} bytes but carries {body}")
+    if kind == Kind.HIST and (count > 1 << 16 or SID.size + BIN.size * count != body):
+        raise WireError(f"HIST says {count} bins but carries {body} bytes")
+    if kind == Kind.REPLAY and body != FROM_SEQ.size:
+        raise WireError(f"REPLAY carries {body} bytes, not {FROM_SEQ.size}")
+    return Frame(kind, count, session, seq, t0, view[HEADER.size :])
+
+
+def read_json(frame: Frame, expect: type[Any]) -> Any:
+    """Return the frame's JSON payload, checked to be an `expect` (dict or list).
+
+    Raises:
+        WireError: the payload is not JSON or of another type.
+    """
+    try:
+        value = json.loads(bytes(frame.payload))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"kind {frame.kind} carries bad JSON: {error}") from None
+    if not isinstance(value, expect):
+        raise WireError(f"kind {frame.kind} carries {type(value).__name__}, not {expect.__name__}")
+    return value
+
+
+def clean_name(name: object) -> str:
+    """Return `name` as printable text of at most MAX_NAME_BYTES, safe to show in a terminal."""
+    text = name if isinstance(name, str) else str(name)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in text if c.isprintable())
+    if len(text) > MAX_NAME_BYTES or not text.isascii():
+        raw = text.encode("utf-8", "ignore")[:MAX_NAME_BYTES]
+        text = raw.decode("utf-8", "ignore")
+    return text or "unnamed"
+
+
+def hist_bin(value: float) -> int:
+    """Return the log-linear bin of `value`: the top 15 bits of its float32 pattern."""
+    try:
+        bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
+    except OverflowError:
+        bits = 0xFF800000 if value < 0 else 0x7F800000
+    return bits >> HIST_SHIFT
