@@ -1,0 +1,85 @@
+"""The one table of options and commands: the parser and the README's table come from it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmtop.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the command line."""
+
+    flags: tuple[str, ...]
+    help: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(("--once",), "print what is known as text and leave; needs no terminal",
+           {"action": "store_true"}),
+    Option(("--json",), "print what is known as one JSON document and leave",
+           {"action": "store_true"}),
+    Option(("--wait",), "with --once or --json: wait at most SECONDS for the sources (default 5)",
+           {"type": float, "default": 5.0, "metavar": "SECONDS"}),
+    Option(("--memory",), "memory the store may use, such as 512M or 2G (default 512M)",
+           {"default": "512M", "metavar": "SIZE"}),
+    Option(("--fps",), "screen updates a second (default 4, over SSH 2)",
+           {"type": float, "default": None, "metavar": "N"}),
+    Option(("--theme",), "the theme to start with (default ink)",
+           {"default": "", "metavar": "NAME"}),
+)
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("demo", "train and serve a small real model on this machine, and watch it"),
+)
+"""Words that are commands rather than sources."""
+
+_SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+MIN_MEMORY = 32 << 20
+"""The least the store is useful with: one slab of each size class."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        flags = [flag for option in OPTIONS for flag in option.flags]
+        wrong = next((word for word in message.split() if word.startswith("--")), "")
+        hint = nearest(wrong, flags) if wrong and wrong not in flags else ""
+        raise UsageError(f"{message}{hint}; llmtop --help lists the options")
+
+
+def parser(version: str) -> argparse.ArgumentParser:
+    """Return the parser."""
+    commands = "\n".join(f"  {name:<18}  {text}" for name, text in COMMANDS)
+    out = _Parser(
+        prog="llmtop",
+        description="top for LLM training and inference: shows the runs of this machine, live.",
+        epilog=f"commands:\n{commands}\n\nWith no command it finds the runs of this user by "
+               "itself.\nInside: ? shows the keys, q quits.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    out.add_argument("source", nargs="*", metavar="COMMAND|SOURCE",
+                     help="a command, or what to watch (default: this machine's runs)")
+    for option in OPTIONS:
+        out.add_argument(*option.flags, help=option.help, **option.extra)
+    out.add_argument("--version", action="version", version=f"llmtop {version}")
+    return out
+
+
+def memory_bytes(text: str) -> int:
+    """Return a size such as "512M" in bytes.
+
+    Raises:
+        UsageError: not a size, or too small to work with.
+    """
+    word = text.strip().upper().removesuffix("B").removesuffix("I")
+    number, unit = (word[:-1], word[-1]) if word and word[-1].isalpha() else (word, "")
+    try:
+        size = int(float(number) * _SIZES[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"--memory: {text!r} is not a size; write 512M or 2G") from None
+    if size < MIN_MEMORY:
+        raise UsageError(f"--memory: {text!r} is too small; the least is {MIN_MEMORY >> 20}M")
+    return size

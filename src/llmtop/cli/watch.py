@@ -1,0 +1,38 @@
+"""`llmtop`: the screen. The only command that imports Textual."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmtop.engine import Engine
+
+FPS_LOCAL = 4.0
+FPS_SSH = 2.0
+
+
+def build_engine(options: argparse.Namespace) -> Engine:
+    """Return the engine over the sources that the command line names."""
+    from llmtop.clock import SystemClock
+    from llmtop.engine import Engine
+    from llmtop.sources import open_source
+    from llmtop.store import Store
+
+    clock = SystemClock()
+    named = [] if options.source == ["demo"] else options.source
+    sources = [open_source(text, clock) for text in named or [""]]
+    return Engine(Store(memory_bytes=options.memory_bytes), sources, clock)
+
+
+def run_watch(options: argparse.Namespace) -> int:
+    """Show the screen until it is left; return the exit code."""
+    from llmtop.ui.app import LlmtopApp
+    from llmtop.ui.terminal.crash import run_app
+
+    over_ssh = bool(os.environ.get("SSH_CONNECTION"))
+    if over_ssh:
+        os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    fps = options.fps or (FPS_SSH if over_ssh else FPS_LOCAL)
+    return run_app(lambda: LlmtopApp(lambda: build_engine(options), fps=fps, theme=options.theme))

@@ -1,0 +1,260 @@
+"""The application: paints a skeleton, starts the engine, ticks, and turns keys into views."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding
+from textual.events import Resize
+from textual.screen import Screen
+
+from llmtop.ui.keys import KEYS, SCREENS
+from llmtop.ui.panels.base import Panel, Scene
+from llmtop.ui.panels.footer import Cost, footer_row
+from llmtop.ui.terminal.celldiff import CellDiffMixin
+from llmtop.ui.theme import load_themes, role_styles, variable_defaults
+from llmtop.ui.view import View
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from llmtop.engine import Engine
+    from llmtop.ui.cost import Meter
+
+DEFAULT_THEME = "ink"
+COST_SECONDS = 2.0
+"""How often the footer's cost is measured; its text is what would otherwise change every tick."""
+PUMP_SAMPLES = 2_000_000
+"""Samples one tick may take in: 2 M take the store about 0.1 s, so that keys stay alive."""
+PUMP_SECONDS = 0.1
+
+
+def _always(scene: Scene) -> object:
+    return scene.now
+
+
+class LlmtopApp(CellDiffMixin, App[None]):
+    """Shows what an engine knows."""
+
+    CSS = """
+    Screen { layout: vertical; background: $background; }
+    #header { height: 2; }
+    #footer { height: 1; }
+    #prompt { height: 1; border: none; padding: 0 1; dock: bottom; }
+    """
+    TITLE = "llmtop"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = [  # noqa: RUF012
+        *(Binding(key.keys, key.action, key.label or key.help, show=False, id=key.action,
+                  tooltip=key.help, priority=key.action in ("next_panel", "previous_panel"))
+          for key in KEYS),
+        *(Binding(key, f"screen('{name}')", text, show=False, id=f"screen.{name}")
+          for key, name, text in SCREENS),
+    ]
+
+    def __init__(self, build: Callable[[], Engine], *, fps: float = 4.0, theme: str = "") -> None:
+        """Take a function that makes the engine, called only after the first paint."""
+        self.role_styles: dict[str, Style] = {}
+        super().__init__()
+        self.view = View()
+        self.engine: Engine | None = None
+        self.fps = fps
+        self.cost = Cost()
+        self._meter: Meter | None = None
+        self._build = build
+        self._scene: Scene | None = None
+        self._cost_at = 0.0
+        self._place: dict[str, Any] = {}
+        themes, self.theme_errors = load_themes()
+        for found in themes:
+            self.register_theme(found)
+        names = [found.name for found in themes]
+        wanted = theme or ("mono" if os.environ.get("NO_COLOR") else DEFAULT_THEME)
+        if wanted in self.available_themes:
+            self.theme = wanted
+        elif names:
+            self.theme = names[0]
+        self._themes = names
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the chart colours a theme without a [chart] table gets."""
+        return variable_defaults(self.current_theme)
+
+    def compose(self) -> ComposeResult:
+        """Return header, board and footer."""
+        from llmtop.ui.board import Board
+        from llmtop.ui.panels import header
+
+        yield Panel("header", header.frame, header.signature, id="header")
+        yield Board()
+        yield Panel("footer", lambda scene, size: [self._footer(size.width)], _always, id="footer")
+
+    def on_mount(self) -> None:
+        """Style, then start once the skeleton stands on the terminal."""
+        self._restyle()
+        self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        from llmtop.ui.screens import PLACES
+
+        self._place = dict(PLACES)
+        self.engine = self._build()
+        self.engine.start()
+        self._measure()
+        self.set_interval(1 / self.fps, self.tick)
+        self.tick()
+        for problem in self.theme_errors:
+            self.notify(problem, severity="warning")
+
+    def on_unmount(self) -> None:
+        """Stop the sources."""
+        if self.engine is not None:
+            self.engine.stop()
+
+    def tick(self) -> None:
+        """Take in what came, then redraw what it changed."""
+        if self.engine is None:
+            return
+        now = self.engine.clock.time()
+        self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
+        if now - self._cost_at >= COST_SECONDS:
+            self._measure()
+        if self.view.paused_at is None:
+            self.draw()
+
+    def scene(self) -> Scene | None:
+        """Return what the panels draw now, or None before the engine stands."""
+        if self.engine is None:
+            return None
+        from llmtop.ui.select import selected
+        from llmtop.ui.terminal.output import unicode_ok
+
+        store = self.engine.store
+        return Scene(store, self.view, self.engine.clock.time(), selected(store, self.view),
+                     ascii=not unicode_ok())
+
+    def draw(self, force: bool = False) -> None:
+        """Place the panels of the present screen and let those that changed draw."""
+        scene = self.scene()
+        if scene is None or len(self.screen_stack) > 1 and not force:
+            return
+        board = self._board
+        size = board.size
+        if size.width <= 0 or size.height <= 0:
+            return
+        self._scene = scene
+        board.put(self._place[self.view.screen](scene, (size.width, size.height)))
+        board.show(scene, force)
+        self._panel("header").show(scene, force=force)
+        self._draw_footer()
+
+    def draw_panel(self, panel: Panel) -> None:
+        """Draw one panel that has just got its size."""
+        if self._scene is not None:
+            panel.show(self._scene, focused=panel.key == self.view.focus, force=True)
+
+    def look(self, view: View) -> None:
+        """Change what the user looks at."""
+        if view != self.view:
+            self.view = view
+            self.draw()
+
+    def _footer(self, width: int) -> Any:
+        store = self.engine.store if self.engine else None
+        problem = "" if self.engine is None else next(
+            (f"{s.name}: {s.reason}" for s in self.engine.source_states if s.state != "ok"), "")
+        return footer_row(self.cost, store.dropped if store else 0, problem, width)
+
+    def _draw_footer(self) -> None:
+        panel = self._panel("footer")
+        panel.put_rows([self._footer(panel.size.width)])
+
+    def _measure(self) -> None:
+        assert self.engine is not None
+        self._cost_at = self.engine.clock.time()
+        if self._meter is None:
+            from llmtop.ui.cost import Meter
+
+            self._meter = Meter()
+        self.cost = self._meter.read(self.bytes_written, self.cost)
+
+    @property
+    def _board(self) -> Any:
+        from llmtop.ui.board import Board
+
+        return self.screen_stack[0].query_one(Board)
+
+    def _panel(self, name: str) -> Panel:
+        return self.screen_stack[0].query_one(f"#{name}", Panel)
+
+    def _restyle(self) -> None:
+        self.role_styles = role_styles(self.theme_variables)
+        for panel in self.screen_stack[0].query(Panel):
+            panel.restyle()
+
+    def on_resize(self, event: Resize) -> None:
+        """Lay the panels out anew once Textual has."""
+        self.call_after_refresh(partial(self.draw, True))
+
+    async def run_action(self, action: Any, *args: Any, **kwargs: Any) -> bool:
+        """Run view actions from their table, everything else as Textual does."""
+        from llmtop.ui.actions import TABLE
+
+        name = action if isinstance(action, str) else action[1]
+        make = TABLE.get(name.removeprefix("app."))
+        scene = self.scene() if make else None
+        if make is None:
+            return await super().run_action(action, *args, **kwargs)
+        if scene is not None and len(self.screen_stack) == 1:
+            self.look(make(scene, self._board.order))
+        return True
+
+    def action_screen(self, name: str) -> None:
+        """Show another screen."""
+        self.look(replace(self.view, screen=name, maximised=False))
+
+    def action_theme(self) -> None:
+        """Go to the next theme."""
+        at = self._themes.index(self.theme) if self.theme in self._themes else -1
+        self.theme = self._themes[(at + 1) % len(self._themes)]
+        self.notify(f"theme {self.theme}", timeout=2)
+
+    def action_repaint(self) -> None:
+        """Write every cell again."""
+        self.invalidate()
+        self.refresh(repaint=True, layout=True)
+        self.draw(force=True)
+
+    def action_help(self) -> None:
+        """Show the key table."""
+        from llmtop.ui.help import HelpScreen
+
+        self.push_screen(HelpScreen(), lambda _: self.draw(force=True))
+
+    def action_filter(self) -> None:
+        """Ask for the filter's text in the bottom line."""
+        from llmtop.ui.prompt import FilterPrompt
+
+        if not self.query(FilterPrompt):
+            prompt = FilterPrompt(self.view.filter)
+            self.screen_stack[0].mount(prompt)
+            prompt.focus()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Return the palette's commands: the key table and the themes."""
+        for _, name, text in SCREENS:
+            yield SystemCommand(name.capitalize(), text, partial(self.action_screen, name))
+        for key in KEYS:
+            if key.action not in ("command_palette", "up", "down", "left", "right"):
+                yield SystemCommand(
+                    f"{(key.label or key.action.replace('_', ' ')).capitalize()}  ({key.show})",
+                    key.help, partial(self.run_action, key.action))
+        for name in self._themes:
+            yield SystemCommand(f"Theme {name}", "use this theme", partial(setattr, self, "theme",
+                                                                           name))

@@ -1,0 +1,52 @@
+"""The last line: keys at the left, at the right what llmtop itself costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmtop.ui.keys import KEYS, SCREENS
+from llmtop.ui.rows import Row, Run, width
+from llmtop.units import format_bytes
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What llmtop costs the machine it runs on."""
+
+    cpu_percent: float = 0.0
+    rss_bytes: int = 0
+    bytes_per_second: float = 0.0
+
+
+def cost_runs(cost: Cost, dropped: int, problem: str, cells: int) -> list[Run]:
+    """Return the right end; lost samples and lost sources come before the cost."""
+    out: list[Run] = []
+    if problem:
+        out += [("▲ " + problem, "critical"), ("  ", "blank")]
+    if dropped:
+        out += [(f"● {dropped:,} dropped", "warning"), ("  ", "blank")]
+    if cells < 100:
+        return [*out, (f"{cost.cpu_percent:.0f}% cpu", "dim")]
+    sent = f"{cost.bytes_per_second / 1000:.1f} kB/s"
+    return [*out, (f"{cost.cpu_percent:.1f}% cpu · {format_bytes(cost.rss_bytes)} · {sent}"
+                   f"{'' if dropped else ' · 0 dropped'}", "dim")]
+
+
+def footer_row(cost: Cost, dropped: int, problem: str, cells: int) -> Row:
+    """Return the footer; keys of low rank are left out until the rest fits."""
+    right = cost_runs(cost, dropped, problem, cells)
+    room = cells - width(right) - 4
+    shown = [key for key in KEYS if key.footer]
+    screens: list[Run] = []
+    if cells >= 120:
+        for key, name, _ in SCREENS:
+            screens += [(key, "key"), (f" {name} ", "dim"), (" ", "blank")]
+    while True:
+        keys = [run for key in shown for run in
+                ((key.show, "key"), (f" {key.label} ", "dim"), (" ", "blank"))]
+        if width([*screens, *keys]) <= room or not shown:
+            break
+        shown.remove(max(shown, key=lambda key: key.footer))
+    left = [*screens, *keys]
+    gap = max(1, cells - 2 - width(left) - width(right))
+    return ((" ", "blank"), *left, (" " * gap, "blank"), *right, (" ", "blank"))

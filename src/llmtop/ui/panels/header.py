@@ -1,0 +1,125 @@
+"""The top two lines: the selected run, how far it is, and a thin bar of its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+
+from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.rows import Row, Run, spread
+from llmtop.units import MISSING, format_duration, format_number
+
+KEY = "header"
+
+STATES: dict[str, Run] = {
+    "live": ("● live", "ok"),
+    "stale": ("○ stale", "warning"),
+    "finished": ("✓ finished", "ok"),
+    "failed": ("▲ failed", "critical"),
+    "died": ("▲ died", "critical"),
+    "restarted": ("● restarted", "warning"),
+}
+"""State of a run -> its words and role; never by colour alone."""
+WIDE = 100
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the header says of a run, drawn from the store once a tick."""
+
+    step: str
+    total: str
+    fraction: float | None
+    elapsed: str
+    eta: str
+
+
+def facts(scene: Scene) -> Facts:
+    """Return the run's progress as text; what is not known is "--"."""
+    from llmtop.rules.progress import progress
+
+    run = scene.run
+    if run is None:
+        return Facts(MISSING, "", None, MISSING, MISSING)
+    ended = run.state in ("finished", "failed", "died")
+    elapsed = (run.last_seen if ended else scene.now) - run.started
+    estimate = progress(run, scene.now)
+    return Facts(
+        step=f"{run.step:,}" if run.step is not None and run.step >= 0 else "",
+        total=f"{run.total_steps:,}" if run.total_steps else "",
+        fraction=estimate.fraction,
+        elapsed=format_duration(max(0.0, elapsed)),
+        eta="" if ended else format_duration(estimate.eta_seconds),
+    )
+
+
+def signature(scene: Scene) -> Hashable:
+    """Return what the frame depends on."""
+    run = scene.run
+    return (
+        None if run is None else (run.id, run.version, run.state),
+        tuple(r.state for r in scene.store.runs),
+    )
+
+
+def counts(scene: Scene) -> list[Run]:
+    """Return "2 runs  1 server" for what is known."""
+    serve = sum(run.phase == "serve" for run in scene.store.runs)
+    out: list[Run] = []
+    for number, word in ((len(scene.store.runs) - serve, "run"), (serve, "server")):
+        if number:
+            out += [("  " if out else "", "blank"), (str(number), "text"),
+                    (f" {word}{'s' if number > 1 else ''}", "dim")]
+    return out
+
+
+def frame(scene: Scene, size: Size) -> list[Row]:
+    """Return the two lines."""
+    run, view, wide = scene.run, scene.view, size.width >= WIDE
+    left: list[Run] = [("llmtop", "brand")]
+    right: list[Run] = []
+    fraction = None
+    if run is not None:
+        known = facts(scene)
+        fraction = known.fraction
+        left += [("  ", "blank"), (run.name, "title")]
+        if wide:
+            left += [("  ", "blank"), (run.phase, "dim"), ("  ", "blank"), (run.host, "dim")]
+        left += [("  ", "blank"), STATES.get(run.state, (run.state, "text"))]
+        if run.attempt > 1:
+            left += [("  ", "blank"), (f"attempt {run.attempt}", "warning")]
+        if known.step:
+            right += _step(run.step, known, wide)
+        if wide:
+            right += [("   elapsed ", "dim"), (known.elapsed, "text")]
+        if known.eta and known.eta != MISSING:
+            right += [("   eta ", "dim"), (known.eta, "bright")]
+    if view.paused_at is not None:
+        left += [("  ", "blank"), ("❚❚ paused", "warning")]
+    if view.filter:
+        left += [("  ", "blank"), (f"/{view.filter}", "accent")]
+    if wide:
+        right += [("    ", "blank"), *counts(scene)]
+        clock = datetime.fromtimestamp(scene.now).strftime("%H:%M:%S")
+        right += [("   ", "blank"), (clock, "dim")]
+    line = spread(left, right, size.width - 2, gap=1)
+    return [((" ", "blank"), *line, (" ", "blank")), bar(fraction, size.width)]
+
+
+def _step(step: int, known: Facts, wide: bool) -> list[Run]:
+    if wide:
+        total = [(" / " + known.total, "dim")] if known.total else []
+        return [("step ", "dim"), (known.step, "bright"), *total]
+    short = format_number(float(step), 3)
+    total = [("/" + format_number(float(known.total.replace(",", "")), 3), "dim")]
+    return [(short, "bright"), *(total if known.total else [])]
+
+
+def bar(fraction: float | None, cells: int) -> Row:
+    """Return the hairline of progress; all track where it is not known."""
+    room = max(0, cells - 2)
+    done = round(room * 2 * min(max(fraction or 0.0, 0.0), 1.0))
+    full, half = divmod(done, 2)
+    line = "━" * full + ("╸" if half else "")
+    return ((" ", "blank"), (line, "accent"), ("━" * (room - len(line)), "track"), (" ", "blank"))

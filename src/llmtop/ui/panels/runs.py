@@ -1,0 +1,193 @@
+"""The list of what is alive: one line a run, the selected one marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmtop.chart.spark import sparkline
+from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.panels.frame import framed, inner
+from llmtop.ui.panels.header import STATES
+from llmtop.ui.rows import Row, Run, clip, width
+from llmtop.ui.select import headline, matching, selected
+from llmtop.units import MISSING, format_duration, format_number, format_seconds
+
+if TYPE_CHECKING:
+    from llmtop.store import Run as StoreRun
+    from llmtop.store import Series
+
+KEY = "runs"
+TREND_CELLS = 12
+TREND_SECONDS = 600.0
+ENDED = ("finished", "failed", "died")
+
+
+def age_text(run: StoreRun, now: float) -> str:
+    """Return how long a run has been silent, coarse enough to stand still; an ended run's hour."""
+    if run.state in ENDED:
+        return datetime.fromtimestamp(run.last_seen).strftime("%H:%M")
+    age = now - run.last_seen
+    if age < 3:
+        return "now"
+    return format_duration(round(age) if age < 10 else age // 10 * 10)
+
+
+def _number(series: Series | None, digits: int = 4) -> str:
+    return MISSING if series is None else format_number(series.last[2], digits)
+
+
+def _trend_arrow(series: Series | None) -> list[Run]:
+    """Return " ▼0.4%" against the value ten points ago, coloured by the metric's direction."""
+    if series is None or series.n < 20 or not series.better:
+        return []
+    values = series.window(256)[2]
+    values = values[np.isfinite(values)]
+    if len(values) < 20:
+        return []
+    half = len(values) // 2
+    before, after = float(np.mean(values[:half])), float(np.mean(values[half:]))
+    if not before:
+        return []
+    change = (after - before) / abs(before)
+    if abs(change) < 5e-4:
+        return []
+    good = (change < 0) == (series.better == "down")
+    return [(f" {'▼' if change < 0 else '▲'}{abs(change) * 100:.1f}%", "ok" if good else "warning")]
+
+
+def _quantile(run: StoreRun, q: float) -> str:
+    for name in ("ttft_seconds", "e2e_seconds"):
+        series = headline(run, name)
+        if series is not None and series.kind == "distribution":
+            found = series.quantiles([q])
+            return format_seconds(float(found.values[0])) if found.n else MISSING
+    return MISSING
+
+
+def _ranks(run: StoreRun) -> str:
+    if not run.world_size or run.world_size <= 1:
+        return str(max(1, len(run.ranks)))
+    live = sum(rank.state == "live" for rank in run.ranks.values())
+    return f"{live}/{run.world_size}"
+
+
+def _trend(run: StoreRun, now: float, unicode: bool) -> list[Run]:
+    if run.state == "stale":
+        return [("STALE", "warning")]
+    name = "ttft_seconds" if run.phase == "serve" else "loss"
+    series = headline(run, name)
+    if series is None:
+        return []
+    stop = series.last[1]
+    columns = series.buckets("time", stop - TREND_SECONDS, stop, TREND_CELLS * 2)
+    return [(sparkline(columns.mean, TREND_CELLS, unicode=unicode), "raw-1")]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the list."""
+
+    title: str
+    cells: int
+    rank: int
+    """Columns of the highest rank are left out first where the line is short."""
+    cell: Callable[[StoreRun, Scene], Sequence[Run]]
+    right: bool = True
+
+
+def _text(make: Callable[[StoreRun, Scene], str], role: str = "text") -> Callable[
+    [StoreRun, Scene], Sequence[Run]
+]:
+    return lambda run, scene: [(make(run, scene), role)]
+
+
+def _loss(run: StoreRun, scene: Scene) -> Sequence[Run]:
+    series = headline(run, "loss")
+    return [(_number(series), "bright"), *_trend_arrow(series)]
+
+
+def _throughput(run: StoreRun, scene: Scene) -> str:
+    series = headline(run, "tokens_per_second")
+    if series is not None:
+        return _number(series, 3)
+    counter = headline(run, "generated_tokens")
+    return MISSING if counter is None else format_number(counter.rate(10.0, scene.now), 3)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("KIND", 5, 6, _text(lambda run, _: run.phase, "dim"), right=False),
+    Column("HOST", 14, 9, _text(lambda run, _: run.host, "dim"), right=False),
+    Column("RANKS", 5, 8, _text(lambda run, _: _ranks(run))),
+    Column("STEP", 9, 2, _text(lambda run, _: f"{run.step:,}" if (run.step or -1) >= 0
+                               else MISSING)),
+    Column("LOSS", 13, 1, _loss),
+    Column("ACC", 6, 5, _text(lambda run, _: _number(headline(run, "accuracy"), 3))),
+    Column("TOK/S", 7, 4, _text(_throughput)),
+    Column("P50", 7, 7, _text(lambda run, _: _quantile(run, 0.5))),
+    Column("P99", 7, 6, _text(lambda run, _: _quantile(run, 0.99))),
+    Column("LAST", 6, 3, _text(lambda run, scene: age_text(run, scene.now), "dim")),
+    Column("TREND", TREND_CELLS, 8, lambda run, scene: _trend(run, scene.now, not scene.ascii),
+           right=False),
+)
+NAME_CELLS = 16
+
+
+def fitting(cells: int) -> list[Column]:
+    """Return the columns that fit beside the name, in table order."""
+    shown = list(COLUMNS)
+    while shown and sum(column.cells + 2 for column in shown) + NAME_CELLS + 4 > cells:
+        shown.remove(max(shown, key=lambda column: column.rank))
+    return shown
+
+
+def signature(scene: Scene) -> Hashable:
+    """Return what the frame depends on."""
+    return scene.store.version, tuple(age_text(run, scene.now) for run in scene.store.runs)
+
+
+def _line(mark: Run, name: Run, cells: Sequence[Sequence[Run]], columns: Sequence[Column],
+          name_cells: int) -> Row:
+    text, role = clip([name], name_cells)[0]
+    line: list[Run] = [mark, (text + " " * (name_cells - width([(text, role)])), role)]
+    for column, cell in zip(columns, cells, strict=True):
+        cut = clip(cell, column.cells)
+        pad = (" " * (column.cells - width(cut)), "blank")
+        line += [("  ", "blank"), *([pad, *cut] if column.right else [*cut, pad])]
+    return tuple(line)
+
+
+def frame(scene: Scene, size: Size) -> list[Row]:
+    """Return the list, scrolled so that the selected run can be seen."""
+    columns_wide, lines = inner(size)
+    columns = fitting(columns_wide)
+    taken = sum(column.cells + 2 for column in columns)
+    name_cells = max(6, min(32, columns_wide - taken - 2))
+    runs = matching(scene.store, scene.view)
+    chosen = selected(scene.store, scene.view)
+    head = _line(("  ", "blank"), ("NAME", "dim"),
+                 [[(column.title, "dim")] for column in columns], columns, name_cells)
+    body: list[Row] = [head] if lines > 2 else []
+    room = max(1, lines - len(body))
+    at = next((i for i, run in enumerate(runs) if run is chosen), 0)
+    first = first_line(at, len(runs), room)
+    for run in runs[first : first + room]:
+        state, role = STATES.get(run.state, ("·", "dim"))
+        here = run is chosen
+        name = (run.name, "selected" if here else "text")
+        body.append(_line((state[0] + " ", role), name,
+                          [column.cell(run, scene) for column in columns], columns, name_cells))
+    hidden = len(runs) - room
+    right: list[Run] = [(f"{len(runs)}", "bright")]
+    if hidden > 0:
+        right += [(f" ({hidden} more ↑↓)", "dim")]
+    return framed("runs", right, body, size)
+
+
+def first_line(at: int, count: int, room: int) -> int:
+    """Return the first shown index so that `at` is in a window of `room` of `count` lines."""
+    return max(0, min(at - room // 2, count - room))

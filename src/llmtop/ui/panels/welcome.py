@@ -1,0 +1,41 @@
+"""What stands on the screen while there is nothing to show: the host, and how to get data in."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from llmtop.ui.host import host_line
+from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.rows import Row, width
+
+KEY = "welcome"
+
+LINES: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("No run yet. ", "bright"), ("It appears here by itself as soon as one publishes.", "text")),
+    (),
+    (("see it work        ", "dim"), ("llmtop demo", "accent")),
+    (("in your script     ", "dim"), ("import llmtop", "accent")),
+    (("                   ", "dim"), ('run = llmtop.init("my-run", total_steps=50_000)', "accent")),
+    (("                   ", "dim"), ('run.log({"loss": loss}, step=step)', "accent")),
+    (("then               ", "dim"), ("just leave this window open", "text")),
+)
+
+
+def signature(scene: Scene) -> Hashable:
+    """Return what the frame depends on: the filter that may hide every run."""
+    return scene.view.filter, len(scene.store.runs)
+
+
+def frame(scene: Scene, size: Size) -> list[Row]:
+    """Return the lines in the middle of the panel."""
+    lines: list[Row] = [tuple(line) for line in LINES]
+    if scene.store.runs:
+        lines = [((f"No run's name contains {scene.view.filter!r}.", "bright"),),
+                 (("esc", "accent"), (" clears the filter", "text"))]
+    if size.height > len(lines) + 3:
+        lines += [(), (("this machine       ", "dim"), (host_line(), "text"))]
+    block = max(width(line) for line in lines)
+    left = max(0, min((size.width - block) // 2, size.width // 4))
+    top = max(0, (size.height - len(lines)) // 3)
+    blank: Row = ()
+    return [blank] * top + [((" " * left, "blank"), *line) for line in lines]

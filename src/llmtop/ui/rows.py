@@ -1,0 +1,54 @@
+"""Rows of (text, role) runs: how panels say what to draw, without a word of Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+Run = tuple[str, str]
+"""A stretch of text and the theme role that colours it."""
+Row = tuple[Run, ...]
+
+
+def width(row: Iterable[Run]) -> int:
+    """Return how many terminal cells a row takes."""
+    return sum(cell_len(text) for text, _ in row)
+
+
+def clip(row: Iterable[Run], cells: int) -> Row:
+    """Return the row cut to at most `cells`, with an ellipsis where something was lost."""
+    runs = [run for run in row if run[0]]
+    if width(runs) <= cells:
+        return tuple(runs)
+    out: list[Run] = []
+    left = cells - 1
+    for text, role in runs:
+        size = cell_len(text)
+        if size > left:
+            cut = set_cell_size(text, max(0, left)).rstrip() + "…"
+            out.append((cut, role))
+            break
+        out.append((text, role))
+        left -= size
+    return tuple(out) if cells > 0 else ()
+
+
+def fit(row: Iterable[Run], cells: int, fill: str = " ", role: str = "blank") -> Row:
+    """Return the row clipped or filled to exactly `cells`."""
+    cut = clip(row, cells)
+    missing = cells - width(cut)
+    return (*cut, (fill * missing, role)) if missing > 0 else cut
+
+
+def spread(left: Sequence[Run], right: Sequence[Run], cells: int, gap: int = 2) -> Row:
+    """Return `left` and `right` at the two ends of `cells`; the left end gives way first."""
+    end = clip(right, cells)
+    room = cells - width(end)
+    start = clip(left, max(0, room - gap)) if room > gap else ()
+    return (*start, (" " * (room - width(start)), "blank"), *end)
+
+
+def plain(rows: Iterable[Iterable[Run]]) -> str:
+    """Return rows as text, for golden tests."""
+    return "\n".join("".join(text for text, _ in row).rstrip() for row in rows)

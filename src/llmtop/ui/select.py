@@ -1,0 +1,53 @@
+"""Which run is drawn, and which of its series stand for a metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmtop.store import Run, Series, Store
+    from llmtop.ui.view import View
+
+_ORDER = {"live": 0, "restarted": 0, "stale": 1, "failed": 2, "died": 2, "finished": 3}
+_PHASES = {"train": 0, "eval": 2, "serve": 1}
+
+
+def matching(store: Store, view: View) -> list[Run]:
+    """Return the runs whose name contains the filter; all of them where none does not apply.
+
+    A filter that names a metric of the selected run keeps every run in the list.
+    """
+    text = view.filter.lower()
+    found = [run for run in store.runs if text in run.name.lower() or _has_series(run, text)]
+    return sorted(found, key=lambda run: (_PHASES.get(run.phase, 1), run.id))
+
+
+def _has_series(run: Run, text: str) -> bool:
+    return any(text in series.name.lower() for series in run.series)
+
+
+def selected(store: Store, view: View) -> Run | None:
+    """Return the run that is drawn large: the chosen one, else the liveliest newest training."""
+    runs = matching(store, view)
+    chosen = next((run for run in runs if run.id == view.run), None)
+    if chosen is not None or not runs:
+        return chosen
+    return min(runs, key=lambda run: (_ORDER.get(run.state, 1), _PHASES.get(run.phase, 1),
+                                      -run.started))
+
+
+def current(run: Run) -> list[Series]:
+    """Return the series of the run's present attempt, or of the last attempt that has any."""
+    for attempt in range(run.attempt, 0, -1):
+        found = [series for series in run.series if series.attempt == attempt]
+        if found:
+            return found
+    return list(run.series)
+
+
+def headline(run: Run, metric: str) -> Series | None:
+    """Return the one series that stands for a metric in a list: lowest rank, newest attempt."""
+    found = [s for s in run.find(metric) if s.n]
+    if not found:
+        return None
+    return max(found, key=lambda s: (s.attempt, not s.derived, -(s.rank or 0)))
