@@ -1,0 +1,109 @@
+"""The App's side of the terminal: writes only changed cells, survives odd input, counts bytes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import LineFilter
+from textual.geometry import Offset
+from textual.screen import Screen
+
+from llmtop.ui.terminal.compositor import CompositorDiff, Surprise, Written, seam_problem
+from llmtop.ui.terminal.driver import TerminalDriver
+from llmtop.ui.terminal.files import Terminal
+from llmtop.ui.terminal.greys import GreyNeutrals
+
+SURPRISES = 3
+"""Updates that may be of an unexpected shape before the diff is given up for good: one may come
+with a screen that changes its size, more mean that Textual has changed."""
+
+
+class CellDiffMixin(App[Any]):
+    """Put before `App` in an App's bases; without any call of its own it does its work.
+
+    Anything unexpected makes it step aside: Textual then writes its own output.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", show=False, id="suspend"),
+    ]
+
+    terminal: Terminal | None = None
+    """The terminal to run on, set before the run; else the driver finds its own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._diff = CompositorDiff()
+        self._surprises = 0
+        self._shown_cursor = Offset(-1, -1)
+        self._greys = GreyNeutrals()
+        self.diff_off = seam_problem()
+        """Why Textual's own output is used instead of the cell diff; "" while it is not."""
+        super().__init__(*args, **kwargs)
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes sent to the terminal since the start; 0 where nothing is drawn."""
+        return getattr(self._driver, "bytes_written", 0)
+
+    def invalidate(self) -> None:
+        """Forget what the terminal shows: the next update is written whole."""
+        self._diff.forget()
+        self._shown_cursor = Offset(-1, -1)
+
+    def repaint(self) -> None:
+        """Write every cell again, for a terminal that another program has written on."""
+        self.invalidate()
+        self.refresh(layout=True)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return Textual's choice, with its driver for Unix terminals replaced by ours."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """Return Textual's filters; with 256 colours also one that keeps neutrals grey."""
+        filters = list(super().get_line_filters())
+        if self.console.color_system == "256":
+            filters.append(self._greys)
+        return filters
+
+    def _on_resize(self) -> None:
+        # Terminals reflow or clear on a resize, even one that ends at the size it began with.
+        self.invalidate()
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, self._shortened(renderable))
+
+    def _shortened(self, renderable: RenderableType | None) -> RenderableType | None:
+        """Return the update with only what changed, None where nothing did."""
+        if self.diff_off or not isinstance(renderable, CompositorUpdate) or not self._will_write:
+            return renderable
+        try:
+            text = self._diff.text(renderable, self.console)
+        except Surprise as surprise:
+            self._surprises += 1
+            if self._surprises >= SURPRISES:
+                self.diff_off = str(surprise)
+            return renderable
+        if not text and self.cursor_position == self._shown_cursor:
+            return None
+        self._shown_cursor = self.cursor_position
+        return Written(text)
+
+    @property
+    def _will_write(self) -> bool:
+        """Whether Textual will write an update now: what it drops must not count as shown."""
+        return bool(
+            not self._batch_count
+            and self._running
+            and not self._closed
+            and not self.is_headless
+            and self._driver is not None
+            and not self._driver.is_inline
+        )

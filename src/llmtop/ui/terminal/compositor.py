@@ -1,0 +1,163 @@
+"""Textual's updates as cells: the only module that knows what they are made of.
+
+Written for Textual 8.2: a `LayoutUpdate` holds every row of the screen, a `ChopsUpdate` holds
+pieces of rows ("chops") and the spans of them that are to be written.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from rich.color import ColorSystem
+from rich.console import Console
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.app import App
+from textual.strip import Strip
+
+from llmtop.ui.terminal.cells import CellScreen, one_cell_each
+from llmtop.ui.terminal.pen import DEFAULT_PEN, Pen, parse_pen
+
+_SEAM: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (ChopsUpdate.__init__, ("self", "chops", "spans", "chop_ends")),
+    (LayoutUpdate.__init__, ("self", "strips", "region")),
+    (CompositorUpdate.render_segments, ("self", "console")),
+    (App._display, ("self", "screen", "renderable")),
+    (Strip.render_ansi, ("style", "color_system")),
+)
+"""Textual's private callables this folder relies on, with the parameters they had in 8.2.8."""
+
+
+def seam_problem() -> str:
+    """Return what has changed in Textual under the cell diff, "" if it is as expected."""
+    for function, names in _SEAM:
+        found = tuple(inspect.signature(function).parameters)
+        if found != names:
+            return f"{function.__qualname__} takes {found}, not {names}"
+    return ""
+
+
+class Surprise(Exception):
+    """An update that is not of the shape this module was written for."""
+
+
+class Written(CompositorUpdate):
+    """An update whose bytes are already known; Textual adds its cursor move and sync marks."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def render_segments(self, console: Console) -> str:
+        """Return the text."""
+        return self.text
+
+
+class CompositorDiff:
+    """Turns compositor updates into the text that changes the terminal's cells.
+
+    Keeps which strip stands where: Textual hands out the same `Strip` object again for a row
+    that has not changed, so most rows cost one comparison of identities.
+    """
+
+    def __init__(self) -> None:
+        self._screen = CellScreen(0, 0)
+        self._strips: list[dict[int, Strip]] = []
+
+    def forget(self) -> None:
+        """Assume nothing about what the terminal shows."""
+        self._screen = CellScreen(0, 0)
+        self._strips = []
+
+    def text(self, update: CompositorUpdate, console: Console) -> str:
+        """Return what must be written to make the terminal show `update`, "" if it does already.
+
+        Raises:
+            Surprise: An update of an unknown kind or shape; nothing is known afterwards.
+        """
+        try:
+            if type(update) is ChopsUpdate:
+                self._draw_chops(update, console)
+            elif type(update) is LayoutUpdate:
+                self._draw_layout(update, console)
+            else:
+                raise Surprise(f"an update of kind {type(update).__name__}")
+            return self._screen.take()
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            self.forget()
+            raise Surprise(f"{type(error).__name__}: {error}") from error
+        except Surprise:
+            self.forget()
+            raise
+
+    def _draw_chops(self, update: ChopsUpdate, console: Console) -> None:
+        self._fit(update.chop_ends[0][-1], len(update.chops))
+        for y, x1, x2 in update.spans:
+            for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=True):
+                if strip is None or x > x2 or end <= x1:
+                    continue
+                if not (x1 <= x < x2 and end <= x2):
+                    strip = strip.crop(0, min(end, x2) - x)
+                self._draw_strip(y, x, strip, console)
+
+    def _draw_layout(self, update: LayoutUpdate, console: Console) -> None:
+        region = update.region
+        if region.x or region.y:
+            raise Surprise(f"a layout at {region}")
+        self._fit(region.width, region.height)
+        for y, row in enumerate(update.strips):
+            x = 0
+            for strip in row:
+                self._draw_strip(y, x, strip, console)
+                x += strip.cell_length
+
+    def _fit(self, width: int, height: int) -> None:
+        if (self._screen.width, self._screen.height) != (width, height):
+            self._screen = CellScreen(width, height)
+            self._strips = [{} for _ in range(height)]
+
+    def _draw_strip(self, y: int, x: int, strip: Strip, console: Console) -> None:
+        shown = self._strips[y]
+        if shown.get(x) is strip:
+            return
+        end = x + strip.cell_length
+        for start in [
+            start
+            for start, other in shown.items()
+            if start < end and start + other.cell_length > x
+        ]:
+            del shown[start]
+        cells = _cells(strip, console._color_system or ColorSystem.TRUECOLOR)
+        if cells is None:
+            self._screen.write_raw(y, x, strip.render(console))
+            for start in [start for start in shown if start > x]:
+                del shown[start]
+        else:
+            self._screen.draw(y, x, *cells)
+        shown[x] = strip
+
+
+def _cells(strip: Strip, system: ColorSystem) -> tuple[list[str], list[Pen]] | None:
+    """Return characters and pens, one a cell; None where a character is not one cell wide."""
+    chars: list[str] = []
+    pens: list[Pen] = []
+    for text, style, control in strip:
+        if control:
+            raise Surprise("a control code in a strip")
+        if style is None:
+            pen = DEFAULT_PEN
+        else:
+            if style._link:
+                return None
+            sgr = style._ansi
+            pen = parse_pen(Strip.render_ansi(style, system) if sgr is None else sgr)
+        if not one_cell_each(text):
+            return None
+        chars.extend(text)
+        if pen.blank is pen or " " not in text:
+            pens.extend([pen] * len(text))
+        elif text.isspace() and text.count(" ") == len(text):
+            pens.extend([pen.blank] * len(text))
+        else:
+            blank = pen.blank
+            pens.extend([blank if char == " " else pen for char in text])
+    return chars, pens
