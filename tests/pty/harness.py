@@ -17,7 +17,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -67,26 +67,23 @@ class Program:
                 environment.pop(name, None)
             else:
                 environment[name] = value
-        files = [open(path, "wb") for path in (stdout, stderr) if path is not None]
-        by_path = dict(zip([p for p in (stdout, stderr) if p is not None], files, strict=True))
 
         def take_terminal() -> None:
             os.setsid()
             fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
 
-        self.process = subprocess.Popen(
-            command,
-            stdin=follower,
-            stdout=follower if stdout is None else by_path[stdout],
-            stderr=follower if stderr is None else by_path[stderr],
-            env=environment,
-            cwd=cwd,
-            pass_fds=(follower,),
-            preexec_fn=take_terminal,
-        )
+        with ExitStack() as files:
+            self.process = subprocess.Popen(
+                command,
+                stdin=follower,
+                stdout=files.enter_context(stdout.open("wb")) if stdout else follower,
+                stderr=files.enter_context(stderr.open("wb")) if stderr else follower,
+                env=environment,
+                cwd=cwd,
+                pass_fds=(follower,),
+                preexec_fn=take_terminal,
+            )
         os.close(follower)
-        for file in files:
-            file.close()
 
     def __enter__(self) -> Program:
         return self
@@ -197,7 +194,8 @@ class Program:
     @property
     def after_screen(self) -> str:
         """The text sent after the alternate screen was left, without escape sequences."""
-        rest = bytes(self.raw[self.raw.rfind(b"\x1b[?1049l") :]).decode("utf-8", "replace")
+        left = max(0, self.raw.rfind(b"\x1b[?1049l"))
+        rest = bytes(self.raw[left:]).decode("utf-8", "replace")
         return re.sub(r"\x1b\[[<=>?0-9;]*[a-zA-Z]", "", rest)
 
     def _set_size(self, columns: int, rows: int) -> None:

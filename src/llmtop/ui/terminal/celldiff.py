@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import os
+from typing import Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual._compositor import CompositorUpdate
@@ -10,11 +11,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
 from textual.filter import LineFilter
 from textual.geometry import Offset
 from textual.screen import Screen
 
-from llmtop.ui.terminal.compositor import CompositorDiff, Surprise, Written, seam_problem
+from llmtop.ui.terminal.compositor import CompositorDiff, SurpriseError, Written, seam_problem
 from llmtop.ui.terminal.driver import TerminalDriver
 from llmtop.ui.terminal.files import Terminal
 from llmtop.ui.terminal.greys import GreyNeutrals
@@ -44,6 +46,9 @@ class CellDiffMixin(App[Any]):
         self._greys = GreyNeutrals()
         self.diff_off = seam_problem()
         """Why Textual's own output is used instead of the cell diff; "" while it is not."""
+        if "NO_COLOR" in os.environ:
+            # Textual would otherwise turn colours into greys instead of leaving them out.
+            kwargs.setdefault("ansi_color", True)
         super().__init__(*args, **kwargs)
 
     @property
@@ -73,20 +78,22 @@ class CellDiffMixin(App[Any]):
             filters.append(self._greys)
         return filters
 
-    def _on_resize(self) -> None:
-        # Terminals reflow or clear on a resize, even one that ends at the size it began with.
-        self.invalidate()
+    def on_resize(self, event: Resize) -> None:
+        """Have everything written again."""
+        # Terminals reflow or cut rows on a resize, also on one that ends at the size it began with.
+        self.repaint()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         super()._display(screen, self._shortened(renderable))
 
     def _shortened(self, renderable: RenderableType | None) -> RenderableType | None:
         """Return the update with only what changed, None where nothing did."""
-        if self.diff_off or not isinstance(renderable, CompositorUpdate) or not self._will_write:
+        update: object = renderable
+        if self.diff_off or not isinstance(update, CompositorUpdate) or not self._will_write:
             return renderable
         try:
-            text = self._diff.text(renderable, self.console)
-        except Surprise as surprise:
+            text = self._diff.text(update, self.console)
+        except SurpriseError as surprise:
             self._surprises += 1
             if self._surprises >= SURPRISES:
                 self.diff_off = str(surprise)
@@ -94,7 +101,7 @@ class CellDiffMixin(App[Any]):
         if not text and self.cursor_position == self._shown_cursor:
             return None
         self._shown_cursor = self.cursor_position
-        return Written(text)
+        return cast("RenderableType", Written(text))
 
     @property
     def _will_write(self) -> bool:

@@ -37,7 +37,7 @@ def seam_problem() -> str:
     return ""
 
 
-class Surprise(Exception):
+class SurpriseError(Exception):
     """An update that is not of the shape this module was written for."""
 
 
@@ -72,7 +72,7 @@ class CompositorDiff:
         """Return what must be written to make the terminal show `update`, "" if it does already.
 
         Raises:
-            Surprise: An update of an unknown kind or shape; nothing is known afterwards.
+            SurpriseError: An update of an unknown kind or shape; nothing is known afterwards.
         """
         try:
             if type(update) is ChopsUpdate:
@@ -80,12 +80,12 @@ class CompositorDiff:
             elif type(update) is LayoutUpdate:
                 self._draw_layout(update, console)
             else:
-                raise Surprise(f"an update of kind {type(update).__name__}")
+                raise SurpriseError(f"an update of kind {type(update).__name__}")
             return self._screen.take()
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             self.forget()
-            raise Surprise(f"{type(error).__name__}: {error}") from error
-        except Surprise:
+            raise SurpriseError(f"{type(error).__name__}: {error}") from error
+        except SurpriseError:
             self.forget()
             raise
 
@@ -102,7 +102,7 @@ class CompositorDiff:
     def _draw_layout(self, update: LayoutUpdate, console: Console) -> None:
         region = update.region
         if region.x or region.y:
-            raise Surprise(f"a layout at {region}")
+            raise SurpriseError(f"a layout at {region}")
         self._fit(region.width, region.height)
         for y, row in enumerate(update.strips):
             x = 0
@@ -120,17 +120,14 @@ class CompositorDiff:
         if shown.get(x) is strip:
             return
         end = x + strip.cell_length
-        for start in [
-            start
-            for start, other in shown.items()
-            if start < end and start + other.cell_length > x
-        ]:
-            del shown[start]
+        covered = [at for at, other in shown.items() if at < end and at + other.cell_length > x]
+        for at in covered:
+            del shown[at]
         cells = _cells(strip, console._color_system or ColorSystem.TRUECOLOR)
         if cells is None:
             self._screen.write_raw(y, x, strip.render(console))
-            for start in [start for start in shown if start > x]:
-                del shown[start]
+            for at in [at for at in shown if at > x]:
+                del shown[at]
         else:
             self._screen.draw(y, x, *cells)
         shown[x] = strip
@@ -142,7 +139,7 @@ def _cells(strip: Strip, system: ColorSystem) -> tuple[list[str], list[Pen]] | N
     pens: list[Pen] = []
     for text, style, control in strip:
         if control:
-            raise Surprise("a control code in a strip")
+            raise SurpriseError("a control code in a strip")
         if style is None:
             pen = DEFAULT_PEN
         else:

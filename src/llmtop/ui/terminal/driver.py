@@ -9,7 +9,7 @@ from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from llmtop.ui.terminal.files import Terminal
-from llmtop.ui.terminal.keyboard import EndOfInput, guard_decoder
+from llmtop.ui.terminal.keyboard import EndOfInputError, guard_decoder
 
 HANGUP_CODE = 129
 """Exit code after the terminal is gone: 128 + SIGHUP, as shells have it."""
@@ -46,15 +46,11 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal; after a suspend also have everything written again."""
         self._terminal.begin()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._was_started:
             # The alternate screen is entered empty, and Textual writes only what changes.
             self._app.call_later(getattr(self._app, "repaint", self._app.refresh))
         self._was_started = True
-
-    def stop_application_mode(self) -> None:
-        """Give the terminal back."""
-        super().stop_application_mode()
 
     def close(self) -> None:
         """Write what is left, then let others write again."""
@@ -80,7 +76,7 @@ class TerminalDriver(LinuxDriver):
     def _run_input_thread(self) -> None:
         try:
             self.run_input_thread()
-        except (EndOfInput, OSError):
+        except (EndOfInputError, OSError):
             self._app.call_later(self._app.exit, return_code=HANGUP_CODE)
         except Exception as error:
             self._app.call_later(_fail, error)

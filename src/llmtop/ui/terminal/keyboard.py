@@ -19,7 +19,7 @@ _RELEASE = 3
 _MOTION_OR_WHEEL = 32 | 64
 
 
-class EndOfInput(EOFError):
+class EndOfInputError(EOFError):
     """The terminal is gone: a read that was announced returned nothing."""
 
 
@@ -43,10 +43,10 @@ class TerminalDecoder:
         """Return the text of `data`; never fails on what it holds.
 
         Raises:
-            EndOfInput: `data` is empty and this is not the final call.
+            EndOfInputError: `data` is empty and this is not the final call.
         """
         if not data and not final:
-            raise EndOfInput("the terminal was closed")
+            raise EndOfInputError("the terminal was closed")
         data = _OLD_REPORT.sub(_modern_report, self._held + data)
         unfinished = None if final else _UNFINISHED.search(data)
         self._held = unfinished.group() if unfinished else b""

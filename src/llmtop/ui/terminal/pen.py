@@ -1,4 +1,4 @@
-"""What colours and attributes the terminal writes with, and the shortest way from one to another."""
+"""What colours and attributes the terminal writes with, and the shortest change of them."""
 
 from __future__ import annotations
 
