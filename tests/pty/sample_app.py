@@ -7,8 +7,10 @@ import os
 import random
 import sys
 import warnings
+from typing import ClassVar
 
 from textual.app import App, ComposeResult
+from textual.binding import BindingType
 from textual.widgets import DataTable, Label, Static
 
 from llmtop.errors import ConfigError
@@ -18,7 +20,7 @@ from llmtop.ui.terminal.crash import run_app
 
 class Sample(CellDiffMixin, App[None]):
     CSS = "#bars { border: round $primary; height: 1fr; } #table { height: 1fr; }"
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         ("q", "quit", "quit"),
         ("n", "step", "next"),
         ("x", "boom", "crash"),
@@ -69,7 +71,7 @@ class Sample(CellDiffMixin, App[None]):
         logging.getLogger("library").warning("NOISE logged")
         logging.StreamHandler(sys.__stderr__).emit(logging.makeLogRecord({"msg": "NOISE handled"}))
         warnings.warn("NOISE warned", stacklevel=1)
-        print("NOISE printed")
+        print("NOISE printed")  # noqa: T201
         os.write(1, b"NOISE from C on 1")
         os.write(2, b"NOISE from C on 2")
         self.action_step()
