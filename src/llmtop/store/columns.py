@@ -1,0 +1,168 @@
+"""A stretch of an axis cut into columns, each with what fell into it.
+
+Points count exactly. A bucket fills every column its extent touches: where inside it its minimum
+and maximum lie is not known, so they show in all of them, and no gap appears that was never there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtop.store.arena import F8, I8
+from llmtop.store.points import changes, ranges
+
+FAR = 2.0**40
+"""Columns outside a sheet after which a bucket's share no longer matters; keeps floats exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What fell into each of `count` columns; every array float64 of shape (count,)."""
+
+    low: F8
+    """Smallest finite value, NaN = none."""
+    mean: F8
+    """Mean of the finite values, NaN = none."""
+    high: F8
+    """Largest finite value, NaN = none."""
+    last: F8
+    """Newest finite value, NaN = none."""
+    n: F8
+    """Finite values; a bucket wider than a column shares its count out, so not always whole."""
+    bad: F8
+    """Values that are NaN or infinite, shared out likewise."""
+
+    @property
+    def sum(self) -> F8:
+        """Sum of the finite values, 0 where there are none."""
+        return np.where(self.n > 0, self.mean * self.n, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Stretches of values along an axis: points (low == high) or buckets; shape (n,) each."""
+
+    left: F8
+    right: F8
+    low: F8
+    """Infinity where nothing is finite."""
+    high: F8
+    sum: F8
+    last: F8
+    count: F8
+    """Finite values."""
+    bad: F8
+
+    def pick(self, at: NDArray[np.bool_] | I8 | slice) -> Spans:
+        """Return the spans at an index, mask or slice."""
+        return Spans(
+            self.left[at], self.right[at], self.low[at], self.high[at], self.sum[at],
+            self.last[at], self.count[at], self.bad[at],
+        )  # fmt: skip
+
+
+class Sheet:
+    """Columns being filled, from older to newer."""
+
+    def __init__(self, start: float, stop: float, count: int) -> None:
+        """Cut start..stop (the last column holds `stop` itself) into `count` columns."""
+        span = stop - start if stop > start else 1.0
+        self.count = count
+        self.edges: F8 = start + np.arange(count + 1, dtype=np.float64) * (span / count)
+        self.edges[-1] = max(stop, start)
+        self.low = np.full(count, np.inf)
+        self.high = np.full(count, -np.inf)
+        self.last = np.full(count, np.nan)
+        self.sum = np.zeros(count)
+        self.n = np.zeros(count)
+        self.bad = np.zeros(count)
+        self._scale = count / span
+        self._start = start
+
+    def add_points(self, x: F8, value: F8, *, ordered: bool, finite: bool) -> None:
+        """Add points at `x`; `ordered`: x never decreases; `finite`: so are all the values."""
+        if not ordered:
+            order = np.argsort(x, kind="stable")
+            x, value = x[order], value[order]
+        cuts = np.searchsorted(x, self.edges)
+        cuts[-1] = np.searchsorted(x, self.edges[-1], side="right")
+        if cuts[0] == cuts[-1]:
+            return
+        column = np.flatnonzero(cuts[1:] > cuts[:-1])
+        value, begin = value[: cuts[-1]], cuts[column]
+        counts = cuts[column + 1] - begin
+        if finite:
+            low, high, total = value, value, value
+            last = value[cuts[column + 1] - 1]
+        else:
+            good = np.isfinite(value)
+            low, high = np.where(good, value, np.inf), np.where(good, value, -np.inf)
+            total = np.where(good, value, 0.0)
+            bad = np.add.reduceat((~good).astype(np.int64), begin)
+            self.bad[column] += bad
+            counts = counts - bad
+            newest = np.maximum.reduceat(np.where(good, np.arange(len(value)), -1), begin)
+            last = np.where(counts > 0, value[newest], np.nan)
+        self.low[column] = np.minimum(self.low[column], np.minimum.reduceat(low, begin))
+        self.high[column] = np.maximum(self.high[column], np.maximum.reduceat(high, begin))
+        self.sum[column] += np.add.reduceat(total, begin)
+        self.n[column] += counts
+        self.last[column] = np.where(counts > 0, last, self.last[column])
+
+    def add_spans(self, spans: Spans) -> None:
+        """Add buckets, oldest first, each to every column that it touches."""
+        inside = (spans.right >= self.edges[0]) & (spans.left <= self.edges[-1])
+        if not inside.any():
+            return
+        if not inside.all():
+            spans = spans.pick(inside)
+        first, final = (
+            np.where(
+                side == self.edges[-1],
+                self.count - 1.0,
+                np.floor(np.clip((side - self._start) * self._scale, -FAR, FAR)),
+            )
+            for side in (spans.left, spans.right)
+        )
+        column = np.maximum(first, 0.0).astype(np.int64)
+        extra = np.minimum(final, self.count - 1.0).astype(np.int64) - column
+        if extra.any() or (first < 0).any() or (final >= self.count).any():
+            # Columns beyond either end take their share of the count, but are not drawn.
+            share = 1.0 / (final - first + 1.0)
+            of = np.repeat(np.arange(len(extra)), extra + 1)
+            column = ranges(column, extra + 1)
+            spans = replace(
+                spans, sum=spans.sum * share, count=spans.count * share, bad=spans.bad * share
+            ).pick(of)
+        if (column[1:] < column[:-1]).any():
+            order = np.argsort(column, kind="stable")
+            column, spans = column[order], spans.pick(order)
+        at = changes(column)
+        where = column[at]
+        self.low[where] = np.minimum(self.low[where], np.minimum.reduceat(spans.low, at))
+        self.high[where] = np.maximum(self.high[where], np.maximum.reduceat(spans.high, at))
+        self.sum[where] += np.add.reduceat(spans.sum, at)
+        self.n[where] += np.add.reduceat(spans.count, at)
+        if spans.bad.any():
+            self.bad[where] += np.add.reduceat(spans.bad, at)
+        last = spans.last[np.append(at[1:], len(column)) - 1]
+        self.last[where] = np.where(np.isfinite(last), last, self.last[where])
+
+    def columns(self) -> Columns:
+        """Return what was added."""
+        some = self.n > 0
+        mean = np.divide(self.sum, self.n, out=np.full(self.count, np.nan), where=some)
+        return Columns(
+            np.where(some, self.low, np.nan), mean, np.where(some, self.high, np.nan),
+            self.last, self.n, self.bad,
+        )  # fmt: skip
+
+
+def place(x: F8, start: float, stop: float, count: int) -> I8:
+    """Return which of `count` columns of start..stop each x is in, the nearest if in none."""
+    span = stop - start if stop > start else 1.0
+    column = np.floor(np.clip((x - start) * (count / span), 0, count - 1))
+    return column.astype(np.int64)

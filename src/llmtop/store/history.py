@@ -1,0 +1,74 @@
+"""Folded history that a source sends: rows of BUCKET_DTYPE to the buckets of their series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtop.store import buckets
+from llmtop.store.arena import I8
+from llmtop.store.buckets import Buckets
+from llmtop.store.points import changes
+from llmtop.store.table import NO_STEP_LOW, SeriesTable
+
+
+def load(table: SeriesTable, series: I8, rows: NDArray[np.void]) -> list[int]:
+    """Put rows[i] into the buckets of series[i]; return the ids of the series that changed.
+
+    Rows without points, or whose times are not finite, say nothing and are left out.
+    """
+    usable = (rows["n"] > 0) & np.isfinite(rows["t_first"]) & np.isfinite(rows["t_last"])
+    changed = []
+    for one, some in _by_series(series[usable], rows[usable]):
+        folded = _folded(some)
+        _describe(table, one, some, folded)
+        buckets.load(table, one, folded)
+        changed.append(one)
+    return changed
+
+
+def _by_series(series: I8, rows: NDArray[np.void]) -> Iterator[tuple[int, NDArray[np.void]]]:
+    order = np.argsort(series, kind="stable")
+    series, rows = series[order], rows[order]
+    starts = changes(series)
+    for start, some in zip(starts.tolist(), np.split(rows, starts[1:]), strict=False):
+        yield int(series[start]), some
+
+
+def _folded(rows: NDArray[np.void]) -> Buckets:
+    """Return the rows as buckets; one without a finite minimum has no finite point."""
+    finite = np.isfinite(rows["min"]) & np.isfinite(rows["max"]) & np.isfinite(rows["sum"])
+    count = rows["n"].astype(np.int64)
+    known = rows["step_last"] >= 0
+    low_step = np.where(known, np.maximum(rows["step_first"], 0), NO_STEP_LOW)
+    return Buckets(
+        np.minimum(rows["t_first"], rows["t_last"]), np.maximum(rows["t_first"], rows["t_last"]),
+        np.minimum(low_step, np.where(known, rows["step_last"], NO_STEP_LOW)),
+        np.where(known, np.maximum(rows["step_last"], low_step), -1),
+        np.where(finite, rows["sum"], 0.0),
+        np.where(finite, rows["min"], np.inf).astype(np.float64),
+        np.where(finite, rows["max"], -np.inf).astype(np.float64),
+        rows["last"].astype(np.float64), count, np.where(finite, 0, count),
+    )  # fmt: skip
+
+
+def _describe(table: SeriesTable, series: int, rows: NDArray[np.void], folded: Buckets) -> None:
+    """Bring the columns of one series in line with history it is about to get."""
+    oldest, newest = int(folded.low_time.argmin()), int(folded.high_time.argmax())
+    if not table.n[series] or folded.low_time[oldest] < table.first_time[series]:
+        table.first_time[series] = folded.low_time[oldest]
+        table.first_step[series] = rows["step_first"][oldest]
+        finite = folded.count[oldest] - folded.bad[oldest]
+        table.first_value[series] = folded.sum[oldest] / finite if finite else np.nan
+    if not table.n[series] or folded.high_time[newest] > table.last_time[series]:
+        table.last_time[series] = folded.high_time[newest]
+        table.last_step[series] = folded.high_step[newest]
+        table.last_value[series] = folded.last[newest]
+    table.n[series] += folded.count.sum()
+    table.bad[series] += folded.bad.sum()
+    table.low_time[series] = min(table.low_time[series], folded.low_time.min())
+    table.high_time[series] = max(table.high_time[series], folded.high_time.max())
+    table.low_step[series] = min(table.low_step[series], folded.low_step.min())
+    table.high_step[series] = max(table.high_step[series], folded.high_step.max())

@@ -1,0 +1,222 @@
+"""Runs: what one name means to a person, over all its ranks, sessions and attempts."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llmtop.metrics import Metric
+from llmtop.samples import EndReason, Event, RunInfo
+from llmtop.store.series import Series
+
+State = Literal["live", "stale", "finished", "failed", "died", "restarted"]
+
+STALE_SECONDS = 15.0
+"""Silence after which a run is stale: two lost heartbeats (6 s each) and a slow disk."""
+STALE_LIMIT_SECONDS = 600.0
+"""Silence after which even a run that is known to log rarely is stale."""
+STALE_GAPS = 3.0
+"""A run that logs once in g seconds is stale after this many g: one late step is not an alarm."""
+TAKEOVER_SECONDS = 6.0
+"""Silence after which a new session may take a rank over: the heartbeat timeout of the wire."""
+MAX_EVENTS = 1000
+"""Events kept a run: 40 screens of them."""
+WORST_FIRST: tuple[EndReason, ...] = ("died", "failed", "finished")
+"""What a run of several ended ranks is called: the worst of their ends."""
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """The life of one process of a run, and the place in the run it has."""
+
+    key: str
+    index: int
+    """Its number in the store."""
+    run: Run
+    rank: int | None
+    attempt: int
+    info: RunInfo
+    last_seen: float
+    heard: bool = False
+    """False while last_seen is only what the introduction says."""
+    gap: float = 0.0
+    """Typical seconds between two signs of life."""
+    ended: EndReason | None = None
+    high_step: int = -1
+    """Largest step of this attempt."""
+    names: dict[str, int] = field(default_factory=dict)
+    """Series ids by name, of this attempt; a series without steps stays through attempts."""
+    held_since: float | None = None
+    """When points that may or may not be a rollback were first held back."""
+
+    def hear(self, now: float) -> None:
+        """Note a sign of life at `now`."""
+        if not self.heard:
+            self.heard, self.last_seen = True, now
+        elif now > self.last_seen:
+            self.gap += 0.2 * (min(now - self.last_seen, STALE_LIMIT_SECONDS) - self.gap)
+            self.last_seen = now
+
+    def gone(self, now: float) -> bool:
+        """Tell whether another process may take this one's place."""
+        silent = now - self.last_seen
+        return self.ended is not None or silent > max(TAKEOVER_SECONDS, STALE_GAPS * self.gap)
+
+    def state(self, now: float) -> State:
+        """Return what the session is at `now`."""
+        if self.ended:
+            return self.ended
+        patience = min(max(STALE_SECONDS, STALE_GAPS * self.gap), STALE_LIMIT_SECONDS)
+        return "stale" if now - self.last_seen > patience else "live"
+
+
+@dataclass(slots=True)
+class RankState:
+    """One rank of a run, as its newest session left it."""
+
+    rank: int
+    last_seen: float
+    step: int
+    """Largest step of its attempt, -1 = none."""
+    state: State
+    pid: int
+    host: str
+    attempt: int
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One go at a run; the next begins when a process starts again or steps go backwards."""
+
+    number: int
+    """1 for the first."""
+    started: float
+    first_step: int = -1
+    """-1 until a step is seen."""
+    state: State = "live"
+    """How it ended: its own end, or "restarted" when the next one cut it short."""
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One run; the store writes it, others read it."""
+
+    id: int
+    name: str
+    """As logged, with " #2" when another live run has that name."""
+    base: str
+    """As logged."""
+    host: str
+    pid: int
+    phase: str
+    source: str
+    """local, or how its samples came here."""
+    started: float
+    """Unix seconds; 0 until known."""
+    world_size: int | None
+    total_steps: int | None
+    tags: Mapping[str, object]
+    last_seen: float
+    step: int = -1
+    """Largest step of the current attempt, -1 = none."""
+    state: State = "live"
+    reason: str = ""
+    """What was said about its end."""
+    ranks: dict[int, RankState] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    events: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+    series: list[Series] = field(default_factory=list)
+    """Of every attempt, in order of first sight."""
+    sessions: dict[int, Session] = field(default_factory=dict)
+    """The newest session of each rank (rank None has place 0)."""
+    version: int = 0
+    """Grows with each change."""
+    _by_name: dict[str, list[Series]] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> int:
+        """Number of the current attempt, from 1."""
+        return len(self.attempts)
+
+    @property
+    def restarts(self) -> int:
+        """Attempts after the first."""
+        return max(len(self.attempts) - 1, 0)
+
+    def add(self, series: Series) -> None:
+        """Note one more series."""
+        self.series.append(series)
+        names = {series.name, series.metric.name} if series.metric else {series.name}
+        for name in names:
+            self._by_name.setdefault(name, []).append(series)
+        self.version += 1
+
+    def find(
+        self, what: Metric | str, rank: int | None = None, attempt: int | None = None
+    ) -> list[Series]:
+        """Return the series of a metric or name, in order of first sight.
+
+        `what` is a Metric, a canonical metric name or a name as logged; None = any rank, any
+        attempt.
+        """
+        found = self._by_name.get(what if isinstance(what, str) else what.name, [])
+        return [
+            series
+            for series in found
+            if rank in (None, series.rank) and attempt in (None, series.attempt)
+        ]
+
+    def latest(self, what: Metric | str, rank: int | None = None) -> list[Series]:
+        """Return of each name and rank the series of its newest attempt.
+
+        A series without steps goes on through rollbacks, so its attempt may be older than the
+        run's.
+        """
+        newest: dict[tuple[str, int | None], Series] = {}
+        for series in self.find(what, rank):
+            key = series.name, series.rank
+            if key not in newest or newest[key].attempt <= series.attempt:
+                newest[key] = series
+        return list(newest.values())
+
+    def begin_attempt(self, started: float) -> int:
+        """End the current attempt, if any, and return the number of a new one."""
+        if self.attempts and self.attempts[-1].state == "live":
+            self.attempts[-1].state = "restarted"
+        self.attempts.append(Attempt(len(self.attempts) + 1, started))
+        self.step = -1
+        self.reason = ""
+        self.version += 1
+        return self.attempt
+
+    def refresh(self, now: float) -> None:
+        """Bring state, ranks, step and last_seen in line with the sessions at `now`."""
+        changed = False
+        for place, session in self.sessions.items():
+            rank = RankState(
+                place, session.last_seen, session.high_step, session.state(now),
+                session.info.pid, session.info.host, session.attempt,
+            )  # fmt: skip
+            changed = changed or self.ranks.get(place) != rank
+            self.ranks[place] = rank
+        current = [rank for rank in self.ranks.values() if rank.attempt == self.attempt]
+        step = max((rank.step for rank in current), default=-1)
+        last_seen = max((rank.last_seen for rank in self.ranks.values()), default=self.last_seen)
+        state = _joint([rank.state for rank in self.ranks.values()]) or self.state
+        if changed or (step, last_seen, state) != (self.step, self.last_seen, self.state):
+            self.step, self.last_seen, self.state = step, last_seen, state
+            self.version += 1
+        if self.attempts and state in WORST_FIRST:
+            self.attempts[-1].state = state
+        elif self.attempts:
+            self.attempts[-1].state = "live"
+
+
+def _joint(states: list[State]) -> State | None:
+    """Return what several ranks make of a run: live if one is, else stale if one is, else ended."""
+    for state in ("live", "stale", *WORST_FIRST):
+        if state in states:
+            return state
+    return None
