@@ -163,6 +163,21 @@ def test_textuals_own_themes_have_every_variable_and_role(name: str) -> None:
     assert all(style.bgcolor is not None for style in styles.values())
 
 
+def test_every_role_a_chart_uses_has_a_style() -> None:
+    from llmtop.chart import ROLES
+
+    variables = variable_defaults(BUILTIN_THEMES["nord"])
+    nord = {**variables, **BUILTIN_THEMES["nord"].to_color_system().generate()}
+    assert set(ROLES) <= role_styles(nord, {}).keys()
+    assert set(ROLES) <= role_styles(nord, {"NO_COLOR": "1"}).keys()
+
+
+def test_shipped_themes_load_without_a_word() -> None:
+    themes, failed = load_themes()
+    assert failed == []
+    assert {"ink", "paper", "contrast", "mono", "ansi"} <= set(names(themes))
+
+
 def test_without_colour_roles_differ_by_attributes_only() -> None:
     styles = role_styles(variable_defaults(BUILTIN_THEMES["nord"]), {"NO_COLOR": ""})
     assert all(style.color is None and style.bgcolor is None for style in styles.values())

@@ -59,6 +59,9 @@ PLAIN_ROLES = {
 }
 """Role -> the variable with its colour, for the roles that are not of a series."""
 
+BOLD_ROLES = frozenset({"bright", "title", "critical"})
+"""What the eye should find first: values, titles, what is wrong."""
+
 _SERIES_VARIABLE = re.compile("series-[1-9]|raw-[1-9]|fill-[1-9](-[a-d])?")
 
 WITHOUT_COLOUR = {
@@ -151,7 +154,11 @@ def role_styles(
         }
     ground = Color.parse(variables["background"]).rich_color
     return {
-        role: Style(color=Color.parse(variables[name]).rich_color, bgcolor=ground)
+        role: Style(
+            color=Color.parse(variables[name]).rich_color,
+            bgcolor=ground,
+            bold=True if role in BOLD_ROLES else None,
+        )
         for role, name in names.items()
     }
 

@@ -6,6 +6,8 @@ No Textual here: rows of characters and pens go in, escape sequences come out.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import compress
+from operator import is_not, ne, or_
 
 from rich.cells import get_character_cell_size
 
@@ -43,6 +45,19 @@ def one_cell_each(text: str) -> bool:
     return _is_plain(text) or all(map(_is_single, text))
 
 
+def _jump_pays(chars: list[str], pens: list[Pen], last: int, index: int) -> bool:
+    """Return whether jumping from cell `last` to cell `index` is shorter than writing on."""
+    if index - last - 1 > LONGEST_GAP:
+        return True
+    pen = pens[last]
+    size = 0
+    for cell in range(last + 1, index):
+        if pens[cell] is not pen and pens[cell] is not pen.blank:
+            return True
+        size += 1 if chars[cell] < "\x7f" else 3
+    return size > (3 if index - last == 2 else 4)
+
+
 class CellScreen:
     """The terminal's cells as last written; `take` hands out the bytes for what changed since."""
 
@@ -71,17 +86,11 @@ class CellScreen:
             return
         row[x:end] = chars
         row_pens[x:end] = pens
-        changed = [
-            index
-            for index, (char, before, pen, pen_before) in enumerate(
-                zip(chars, old, pens, old_pens, strict=True)
-            )
-            if char != before or pen is not pen_before
-        ]
+        differs = map(or_, map(ne, chars, old), map(is_not, pens, old_pens))
+        changed = list(compress(range(len(chars)), differs))
         start = last = changed[0]
-        for index in changed[1:]:
-            gap = index - last - 1
-            if gap and (gap > LONGEST_GAP or self._jump_pays(chars, pens, last, index)):
+        for index in changed:
+            if index - last > 1 and _jump_pays(chars, pens, last, index):
                 self._write(y, x, start, last + 1, chars, pens)
                 start = index
             last = index
@@ -108,17 +117,6 @@ class CellScreen:
         self._x = self._y = -1
         return text
 
-    @staticmethod
-    def _jump_pays(chars: list[str], pens: list[Pen], last: int, index: int) -> bool:
-        """Return whether jumping from cell `last` to cell `index` is shorter than writing on."""
-        pen = pens[last]
-        size = 0
-        for cell in range(last + 1, index):
-            if change(pen, pens[cell])[0]:
-                return True
-            size += 1 if chars[cell].isascii() else 3
-        return size > (3 if index - last == 2 else 4)
-
     def _write(
         self, y: int, x: int, start: int, end: int, chars: list[str], pens: list[Pen]
     ) -> None:
@@ -143,13 +141,13 @@ class CellScreen:
 
     def _move(self, y: int, x: int) -> None:
         if self._y == y:
-            if self._x == x:
-                return
             forward = x - self._x
-            moves = [f"\x1b[{x + 1}G" if x else "\r"]
-            if forward > 0:
-                moves.append(f"\x1b[{forward}C" if forward > 1 else "\x1b[C")
-            self._out.append(min(moves, key=len))
+            if forward > 1:
+                self._out.append(f"\x1b[{forward}C")
+            elif forward == 1:
+                self._out.append("\x1b[C")
+            elif forward:
+                self._out.append(f"\x1b[{x + 1}G" if x else "\r")
         elif self._x == x and self._y == y - 1 and self._y >= 0:
             self._out.append("\x1b[B")
         else:

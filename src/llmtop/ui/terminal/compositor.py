@@ -135,9 +135,11 @@ class CompositorDiff:
 
 def _cells(strip: Strip, system: ColorSystem) -> tuple[list[str], list[Pen]] | None:
     """Return characters and pens, one a cell; None where a character is not one cell wide."""
-    chars: list[str] = []
+    text = strip.text
+    if not one_cell_each(text):
+        return None
     pens: list[Pen] = []
-    for text, style, control in strip:
+    for part, style, control in strip:
         if control:
             raise SurpriseError("a control code in a strip")
         if style is None:
@@ -147,14 +149,11 @@ def _cells(strip: Strip, system: ColorSystem) -> tuple[list[str], list[Pen]] | N
                 return None
             sgr = style._ansi
             pen = parse_pen(Strip.render_ansi(style, system) if sgr is None else sgr)
-        if not one_cell_each(text):
-            return None
-        chars.extend(text)
-        if pen.blank is pen or " " not in text:
-            pens.extend([pen] * len(text))
-        elif text.isspace() and text.count(" ") == len(text):
-            pens.extend([pen.blank] * len(text))
+        blank = pen.blank
+        if blank is pen or " " not in part:
+            pens += [pen] * len(part)
+        elif not part.strip(" "):
+            pens += [blank] * len(part)
         else:
-            blank = pen.blank
-            pens.extend([blank if char == " " else pen for char in text])
-    return chars, pens
+            pens += [blank if char == " " else pen for char in part]
+    return list(text), pens
