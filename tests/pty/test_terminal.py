@@ -186,6 +186,19 @@ def test_nothing_is_sent_while_nothing_changes() -> None:
         assert len(program.raw) == sent
 
 
+def test_frames_are_marked_for_terminals_that_can_show_them_whole() -> None:
+    with start() as program:
+        program.send(b"\x1b[?2026;2$y")
+        program.settle(0.2)
+        before = len(program.raw)
+        step(program, 1)
+        program.settle(0.2)
+        frames = bytes(program.raw[before:])
+        assert frames.startswith(b"\x1b[?2026h")
+        assert frames.endswith(b"\x1b[?2026l")
+        assert frames.count(b"\x1b[?2026h") == frames.count(b"\x1b[?2026l")
+
+
 def test_resize_and_back_draws_the_same() -> None:
     with start() as program:
         step(program, 1)
