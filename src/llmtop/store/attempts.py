@@ -67,7 +67,7 @@ class Attempts:
         seen = np.maximum.reduceat(self._table.last_time[series], starts)
         began = np.minimum.reduceat(self._table.low_time[series], starts)
         retired = self._table.retired[series]
-        high = np.where(retired, -1, self._table.high_step[series])
+        high = np.where(retired, -1, self._table.reached[series])
         low = np.where(retired, NO_STEP_LOW, self._table.low_step[series])
         high, low = np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts)
         touched = set()
@@ -118,5 +118,5 @@ class Attempts:
         session.attempt = run.attempt
         session.high_step = -1
         for series in session.names.values():
-            if series in stepped or self._table.high_step[series] >= 0:
+            if series in stepped or self._table.reached[series] >= 0:
                 self._table.retired[series] = True

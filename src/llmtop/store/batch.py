@@ -52,7 +52,7 @@ def sort(table: SeriesTable, series: I8, points: Points) -> Sorted:
     counts = np.diff(starts, append=len(series))
     return Sorted(
         present, starts, counts, points,
-        _falls(points.step, starts, table.high_step[present]),
+        _falls(points.step, starts, table.reached[present]),
         _falls(points.time, starts, table.high_time[present]),
     )  # fmt: skip
 
@@ -85,6 +85,7 @@ def describe(table: SeriesTable, batch: Sorted, version: int) -> None:
     _, high_step = _extent(step, starts, ends, batch.step_falls)
     table.low_step[series] = np.minimum(table.low_step[series], low_step)
     table.high_step[series] = np.maximum(table.high_step[series], high_step)
+    table.reached[series] = np.maximum(table.reached[series], high_step)
     table.step_mixed[series] |= batch.step_falls
 
 

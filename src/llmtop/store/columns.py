@@ -16,6 +16,8 @@ from llmtop.store.points import changes, ranges
 
 FAR = 2.0**40
 """Columns outside a sheet after which a bucket's share no longer matters; keeps floats exact."""
+LONG_PAUSE = 4.0
+"""Median extents of a series' buckets that a pause inside one must exceed to be drawn as a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,32 @@ class Spans:
             self.last[at], self.count[at], self.bad[at],
         )  # fmt: skip
 
+    def parted(self, start: F8, stop: F8) -> Spans:
+        """Return the spans with those that hold a long pause, from `start` to `stop`, cut in two.
+
+        Both halves keep the extremes, because on which side they were is not known.
+        """
+        extent = self.right - self.left
+        long = (stop - start > LONG_PAUSE * np.median(extent)) & (stop - start > 0)
+        long &= (start >= self.left) & (stop <= self.right)
+        if not long.any():
+            return self
+        of = np.repeat(np.arange(len(long)), 1 + long)
+        both = self.pick(of)
+        second = np.flatnonzero(long[of] & (np.diff(of, prepend=-1) == 0))
+        first = second - 1
+        here = of[second]
+        both.right[first], both.left[second] = start[here], stop[here]
+        before = start[here] - self.left[here]
+        after = self.right[here] - stop[here]
+        # Each side holds at least one point, however short it is.
+        least = np.minimum(1.0 / np.maximum((self.count + self.bad)[here], 1.0), 0.5)
+        share = np.clip(before / np.maximum(before + after, 1e-300), least, 1.0 - least)
+        for column in (both.sum, both.count, both.bad):
+            column[first] *= share
+            column[second] *= 1.0 - share
+        return both
+
 
 class Sheet:
     """Columns being filled, from older to newer."""
@@ -72,7 +100,9 @@ class Sheet:
         span = stop - start if stop > start else 1.0
         self.count = count
         self.edges: F8 = start + np.arange(count + 1, dtype=np.float64) * (span / count)
-        self.edges[-1] = max(stop, start)
+        # Rounding must not leave `stop` outside, nor an edge beyond it.
+        self.edges[-1] = start + span if stop <= start else stop
+        np.minimum(self.edges, self.edges[-1], out=self.edges)
         self.low = np.full(count, np.inf)
         self.high = np.full(count, -np.inf)
         self.last = np.full(count, np.nan)

@@ -28,6 +28,7 @@ START_WIDTH = 1.0
 """Seconds a slice spans at first: nobody looks at percentiles of less."""
 
 _SIGN = 1 << 14
+_EXPONENT = 0xFF << 6
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -117,9 +118,8 @@ class SlicedHistogram:
 
     def merge(self, bins: I8, counts: I8) -> None:
         """Add counts of wire bins that carry no time; bins of infinities and NaN are ignored."""
-        middle = value_of_orders(order_of_bins(bins))
-        finite = np.isfinite(middle) & (counts > 0)
-        self.timeless.add(np.inf, -np.inf, order_of_bins(bins)[finite], counts[finite])
+        finite = (bins & _EXPONENT != _EXPONENT) & (bins < ORDERS) & (counts > 0)
+        self.timeless.add(np.inf, -np.inf, order_of_bins(bins[finite]), counts[finite])
 
     def total(self) -> Slice:
         """Return the counts of the whole run."""

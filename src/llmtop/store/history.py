@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtop.store import buckets
+from llmtop.store import folding
 from llmtop.store.arena import I8
 from llmtop.store.buckets import Buckets
 from llmtop.store.points import changes
@@ -24,7 +24,7 @@ def load(table: SeriesTable, series: I8, rows: NDArray[np.void]) -> list[int]:
     for one, some in _by_series(series[usable], rows[usable]):
         folded = _folded(some)
         _describe(table, one, some, folded)
-        buckets.load(table, one, folded)
+        folding.load(table, one, folded)
         changed.append(one)
     return changed
 
@@ -51,6 +51,8 @@ def _folded(rows: NDArray[np.void]) -> Buckets:
         np.where(finite, rows["min"], np.inf).astype(np.float64),
         np.where(finite, rows["max"], -np.inf).astype(np.float64),
         rows["last"].astype(np.float64), count, np.where(finite, 0, count),
+        # Where a publisher paused inside its own buckets is not told.
+        rows["t_first"].astype(np.float64), rows["t_first"].astype(np.float64),
     )  # fmt: skip
 
 
@@ -72,3 +74,4 @@ def _describe(table: SeriesTable, series: int, rows: NDArray[np.void], folded: B
     table.high_time[series] = max(table.high_time[series], folded.high_time.max())
     table.low_step[series] = min(table.low_step[series], folded.low_step.min())
     table.high_step[series] = max(table.high_step[series], folded.high_step.max())
+    table.reached[series] = max(table.reached[series], folded.high_step.max())

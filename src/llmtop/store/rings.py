@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmtop.store import buckets
+from llmtop.store import folding
 from llmtop.store.arena import I8
 from llmtop.store.points import Points, ranges, starts_of
 from llmtop.store.table import RAW_WORDS, SeriesTable, power_of_two
@@ -36,7 +36,7 @@ def append(table: SeriesTable, series: I8, counts: I8, points: Points) -> None:
             starts = starts_of(counts)
             wide = over > 0
             early = ranges(starts[wide], over[wide])
-            buckets.push(table, series[wide], over[wide], points.pick(early))
+            folding.push(table, series[wide], over[wide], points.pick(early))
             table.written[series] += over
             table.folded[series] += over
             points = points.pick(ranges(starts + over, counts - over))
@@ -58,7 +58,7 @@ def fold(table: SeriesTable, series: I8) -> None:
     index, room = _index(table, series, first, counts)
     arena = table.arena
     points = Points(arena.real[index], arena.whole[index + room], arena.real[index + 2 * room])
-    buckets.push(table, series, counts, points)
+    folding.push(table, series, counts, points)
     table.folded[series] += counts
 
 

@@ -77,7 +77,7 @@ def _suspects(table: SeriesTable, series: I8, step: I8) -> list[int]:
     series, step = series[order], step[order]
     falls = (series[1:] == series[:-1]) & (step[1:] < step[:-1])
     starts = changes(series)
-    low_start = step[starts] < table.high_step[series[starts]]
+    low_start = step[starts] < table.reached[series[starts]]
     return np.union1d(series[1:][falls], series[starts[low_start]]).tolist()  # type: ignore[no-any-return]
 
 
@@ -87,7 +87,7 @@ def _backward(
     """Return where one series certainly, and where it perhaps, went back."""
     tail = rings.latest(table, series, REORDER_POINTS + 1).step
     known = np.concatenate([tail, step])
-    high = int(table.high_step[series])
+    high = int(table.reached[series])
     before = np.maximum.accumulate(np.concatenate([[high], step]))[:-1]
     at = np.flatnonzero((step < before) & (before >= LEADER_PART * reached))
     here = at + len(tail)

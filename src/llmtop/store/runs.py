@@ -191,8 +191,11 @@ class Run:
         self.version += 1
         return self.attempt
 
-    def refresh(self, now: float) -> None:
-        """Bring state, ranks, step and last_seen in line with the sessions at `now`."""
+    def refresh(self, now: float) -> bool:
+        """Bring state, ranks, step and last_seen in line with the sessions; tell if that changed.
+
+        What is stale or over changes only by what a session sends, so a reader need not ask.
+        """
         changed = False
         for place, session in self.sessions.items():
             rank = RankState(
@@ -208,10 +211,10 @@ class Run:
         if changed or (step, last_seen, state) != (self.step, self.last_seen, self.state):
             self.step, self.last_seen, self.state = step, last_seen, state
             self.version += 1
-        if self.attempts and state in WORST_FIRST:
-            self.attempts[-1].state = state
-        elif self.attempts:
-            self.attempts[-1].state = "live"
+            changed = True
+        if self.attempts:
+            self.attempts[-1].state = state if state in WORST_FIRST else "live"
+        return changed
 
 
 def _joint(states: list[State]) -> State | None:

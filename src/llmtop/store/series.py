@@ -256,11 +256,11 @@ class Series:
         old = buckets.read(self._table, self.id)
         upto = np.cumsum(old.count)
         used = int(np.searchsorted(upto, gone)) + 1
+        origin = self.run.started if axis == "elapsed" else 0.0
         if axis == "step":
             left = old.low_step[:used].astype(np.float64)
             right = old.high_step[:used].astype(np.float64)
         else:
-            origin = self.run.started if axis == "elapsed" else 0.0
             left, right = old.low_time[:used] - origin, old.high_time[:used] - origin
         total, last = old.sum[:used], old.last[:used]
         count = (old.count - old.bad)[:used].astype(np.float64)
@@ -278,6 +278,8 @@ class Series:
             right[-1] = max(left[-1], min(right[-1], begin.min(initial=np.inf)))
             last[-1] = total[-1] / count[-1] if count[-1] else np.nan
         spans = Spans(left, right, old.low[:used], old.high[:used], total, last, count, bad)
-        return spans.pick(old.high_step[:used] >= 0) if axis == "step" else spans
+        if axis == "step":
+            return spans.pick(old.high_step[:used] >= 0)
+        return spans.parted(old.pause_start[:used] - origin, old.pause_stop[:used] - origin)
 
 

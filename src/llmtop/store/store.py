@@ -80,7 +80,7 @@ class Store:
                 session.hear(now)
                 # Only a death is an inference; a process heard from again has not died.
                 session.ended = None if session.ended == "died" else session.ended
-                session.run.state = "live"
+                session.run.refresh(now)
         for event in batch.events:
             session = self._sessions.find(source, event.run)
             if session is not None:
@@ -116,8 +116,8 @@ class Store:
     def tick(self, now: float) -> None:
         """Let runs go stale; `commit` calls it."""
         for run in self.runs:
-            if run.state == "live":
-                run.refresh(now)
+            if run.state == "live" and run.refresh(now):
+                self.version += 1
 
     def add_series(
         self, run: Run, name: str, *, kind: SeriesKind = "gauge", unit: str = "",
@@ -191,6 +191,8 @@ class Store:
         if added is None:
             # Better a chart that goes back on itself than points lost.
             self._table.retired[newest] = False
+            self._table.reached[newest] = -1
+            self._table.step_mixed[newest] = True
             return newest
         session.names[one.name] = added.id
         for keys in self._keys.values():

@@ -18,10 +18,10 @@ MAX_SERIES = 1 << 16
 (10 ns a sample instead of 60)."""
 RAW_WORDS = 3
 """Words a raw point takes: time, step, value."""
-BUCKET_WORDS = 9
+BUCKET_WORDS = 10
 """Words a bucket takes; see `buckets` for what they are."""
 START_POINTS = 64
-"""Raw points and buckets a new series has room for: 65 536 such series fill three quarters of
+"""Raw points and buckets a new series has room for: 65 536 such series fill 13/16 of
 512 MiB exactly."""
 GAUGE_POINTS = 1024
 """Raw points kept of a gauge or counter: five times the columns of a wide terminal."""
@@ -31,7 +31,7 @@ MAX_BUCKETS = 1024
 """Buckets for a whole run: merging in pairs leaves at least 512, more than a chart has columns."""
 SERIES_BYTES = 1024
 """What a series costs outside the arena: its columns here, its object, its names."""
-ARENA_SHARE, SERIES_SHARE, HISTOGRAM_SHARE = 3 / 4, 1 / 8, 1 / 8
+ARENA_SHARE, SERIES_SHARE, HISTOGRAM_SHARE = 13 / 16, 1 / 8, 1 / 16
 """How the memory budget is split; an eighth is SERIES_BYTES for 65 536 series in 512 MiB."""
 GAUGE_SHARE, DISTRIBUTION_SHARE, BUCKET_SHARE = 1 / 4, 1 / 4, 1 / 2
 """Parts of the arena that the blocks of one sort may grow into, shared evenly by the series:
@@ -59,6 +59,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "last_value": (np.float64, np.nan),
     "low_time": (np.float64, np.inf), "high_time": (np.float64, -np.inf),
     "low_step": (np.int64, NO_STEP_LOW), "high_step": (np.int64, -1),
+    "reached": (np.int64, -1),
     "time_mixed": (np.bool_, 0), "step_mixed": (np.bool_, 0),
 }  # fmt: skip
 
@@ -102,6 +103,8 @@ class SeriesTable:
     high_time: F8
     low_step: I8
     high_step: I8
+    reached: I8
+    """Largest step of the current attempt: below high_step where a full store goes on after it."""
     time_mixed: NDArray[np.bool_]
     """Some point is older than one before it, so times cannot be searched by bisection."""
     step_mixed: NDArray[np.bool_]
