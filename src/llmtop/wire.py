@@ -13,19 +13,35 @@ DEFS, history, live.
          2 DEFS     JSON list [[sid, name, {unit?, kind?: gauge|counter|distribution,
                     better?: up|down}], ...]; before a sid's first use, again on reconnect
          3 DATA     count x {u32 sid; u32 dt_us from t0; i64 step (-1 = none); f64 value}
-         4 BYE      JSON {reason}
-         5 PING     header only; answered by PONG
+         4 BYE      JSON {reason: finished|failed, text}; a PING follows it, whose PONG says that
+                    all of the session has arrived
+         5 PING     header only; answered by PONG. session 0 asks "who are you?"
          6 REPLAY   hub -> publisher: u64 from_seq
          7 BUCKETS  count x {u32 sid; u32 n; f64 t_first, t_last; i64 step_first, step_last;
                     f64 sum; f32 min, max, last, pad}; history that left the replay ring
-         8 EVENT    JSON {t, level, text}
+         8 EVENT    JSON {t, level, text, step?}
          9 HIST     log-linear histogram increments: u32 sid, then count x (u16 bin, u32 count)
-        10 PONG     header only
+        10 PONG     header only; seq = that of the next DATA
 
 A frame that starts with `{` is one JSON sample: {"run": "x", "step": 3, "time": optional,
 "loss": 0.5, ...}. Unknown kinds and keys are ignored. A record layout is frozen: a new layout
 gets a new kind; a changed header is version + 1, which the receiver answers with "upgrade".
-`seq` counts DATA messages of the session; a gap makes the hub ask REPLAY.
+
+Order and loss. `seq` of DATA counts the DATA frames of a session, from 0. HELLO says in first_seq
+which comes first; BUCKETS and HIST hold everything before it. A hub that sees a gap asks REPLAY
+from the seq it expects (again after a second, not at once) and drops what is below or beyond that
+until it comes: the publisher goes back and sends everything from there on, in order. When that has
+left its ring it first sends EVENT {level: "dropped", count: samples lost, next_seq, ...}, and the
+hub then expects next_seq. `seq` of other EVENTs counts the events of the session, from 1: one that
+was seen already is ignored. Values of one BUCKETS record are all finite or all not (then min, max
+and last are NaN or infinite and sum is 0); a distribution's history comes as BUCKETS and as HIST.
+
+Liveness. A publisher that has been silent for 2 s sends an unasked PONG, whose seq betrays a gap
+at the end. A hub that gets a frame of a session it does not know, after a reconnect or its own
+restart, answers with a PING of session 0 (once a second at most); the publisher begins again:
+HELLO, DEFS, history, live. A known session that comes back under another ZeroMQ identity goes on
+where it was. A value in DATA of a counter is an increment, of a distribution an observation; both
+have no step. What a publisher could not queue is counted in the counter DROPPED_NAME.
 """
 
 from __future__ import annotations
