@@ -21,6 +21,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 import pyte
 
 DEADLINE = 20.0
@@ -148,6 +149,14 @@ class Program:
     def wait_for_text(self, text: str, deadline: float = DEADLINE) -> None:
         """Take in output until `text` stands somewhere on the screen."""
         self.wait_for(lambda: text in self.text, deadline)
+
+    def wait_until_stopped(self) -> None:
+        """Take in output until the program has been suspended and the screen is left."""
+        status = psutil.Process(self.process.pid).status
+        self.wait_for(lambda: status() == psutil.STATUS_STOPPED)
+        while self.pump():
+            pass
+        assert not self.in_alternate_screen
 
     def settle(self, quiet: float = 0.5, deadline: float = DEADLINE) -> None:
         """Take in output until none has come for `quiet` seconds."""

@@ -30,7 +30,7 @@ def llmtop(home: dict[str, str | None], *words: str, **options: object) -> Progr
 def ready(program: Program) -> None:
     """Wait until the first data are drawn: the footer then says what llmtop costs."""
     program.wait_for(lambda: "llmtop" in program.text.splitlines()[0])
-    program.wait_for_text("MiB")
+    program.wait_for_text("% cpu")
 
 
 def quit_well(program: Program) -> None:
@@ -89,7 +89,7 @@ def test_suspended_and_resumed_it_goes_on(home: dict[str, str | None]) -> None:
     with llmtop(home) as program:
         ready(program)
         program.send(b"\x1a")
-        program.wait_for(lambda: not program.in_alternate_screen)
+        program.wait_until_stopped()
         program.screen.reset()
         program.signal(signal.SIGCONT)
         ready(program)
