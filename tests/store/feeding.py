@@ -50,6 +50,7 @@ class Session:
             started=now,
         )
         store.apply(source, Batch(runs=(info,), alive=(key,)), now)
+        store.tick(now)
 
     @property
     def run(self) -> Run:
@@ -92,6 +93,7 @@ class Session:
     def end(self, reason: str = "finished", text: str = "") -> None:
         end = RunEnd(self.key, self.now, reason, text)
         self.store.apply(self.source, Batch(ends=(end,)), self.now)
+        self.store.tick(self.now)
 
     def series(self, name: str) -> Series:
         """The newest series of a name."""

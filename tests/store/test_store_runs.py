@@ -19,6 +19,7 @@ def test_a_run_says_what_its_session_said(store):
     info = RunInfo("k", "pretrain", host="node-1", pid=42, rank=0, world_size=8, started=T0 - 60,
                    total_steps=1000, tags={"tokens_per_step": 2048})
     store.apply(3, Batch(runs=(info,), alive=("k",)), T0)
+    store.commit(T0)
     (run,) = store.runs
     assert (run.name, run.host, run.pid, run.phase, run.world_size) == (
         "pretrain", "node-1", 42, "train", 8)

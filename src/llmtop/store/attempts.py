@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from llmtop.store.arena import I8
 from llmtop.store.points import Points, changes
 from llmtop.store.rollback import HOLD_SECONDS, judge
-from llmtop.store.runs import Session
+from llmtop.store.runs import Run, Session
 from llmtop.store.sessions import MAX_ATTEMPTS, Sessions
 from llmtop.store.table import NO_STEP_LOW, SeriesTable
 
@@ -58,8 +58,8 @@ class Attempts:
             held[self._divide_one(session, mine, series, points, now, settle)] = True
         return series, held
 
-    def note(self, series: I8, now: float) -> None:
-        """Bring sessions and runs in line with points just stored for `series`."""
+    def note(self, series: I8, now: float) -> set[Run]:
+        """Bring sessions in line with points just stored for `series`; return their runs."""
         feeds = self._table.session[series]
         order = np.argsort(feeds, kind="stable")
         series, feeds = series[order], feeds[order]
@@ -84,9 +84,7 @@ class Attempts:
             if not session.info.started and not 0 < run.started <= began[place]:
                 run.started = float(began[place])
             touched.add(run)
-        for run in touched:
-            run.version += 1
-            run.refresh(now)
+        return touched
 
     def _divide_one(
         self, session: Session, mine: I8, series: I8, points: Points, now: float, settle: bool

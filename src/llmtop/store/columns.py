@@ -6,18 +6,18 @@ and maximum lie is not known, so they show in all of them, and no gap appears th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.store.arena import F8, I8
-from llmtop.store.points import changes, ranges
+from llmtop.store.points import ranges
 
 FAR = 2.0**40
 """Columns outside a sheet after which a bucket's share no longer matters; keeps floats exact."""
 LONG_PAUSE = 4.0
-"""Median extents of a series' buckets that a pause inside one must exceed to be drawn as a gap."""
+"""Mean extents of a series' buckets that a pause inside one must exceed to be drawn as a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,10 @@ class Spans:
 
         Both halves keep the extremes, because on which side they were is not known.
         """
-        extent = self.right - self.left
-        long = (stop - start > LONG_PAUSE * np.median(extent)) & (stop - start > 0)
+        pause = stop - start
+        long = pause > max(LONG_PAUSE * float((self.right - self.left).mean()), 0.0)
+        if not long.any():
+            return self
         long &= (start >= self.left) & (stop <= self.right)
         if not long.any():
             return self
@@ -149,37 +151,36 @@ class Sheet:
             return
         if not inside.all():
             spans = spans.pick(inside)
-        first, final = (
-            np.where(
-                side == self.edges[-1],
-                self.count - 1.0,
-                np.floor(np.clip((side - self._start) * self._scale, -FAR, FAR)),
-            )
-            for side in (spans.left, spans.right)
-        )
+        first = self._place(spans.left)
+        final = self._place(spans.right)
         column = np.maximum(first, 0.0).astype(np.int64)
         extra = np.minimum(final, self.count - 1.0).astype(np.int64) - column
-        if extra.any() or (first < 0).any() or (final >= self.count).any():
-            # Columns beyond either end take their share of the count, but are not drawn.
-            share = 1.0 / (final - first + 1.0)
-            of = np.repeat(np.arange(len(extra)), extra + 1)
-            column = ranges(column, extra + 1)
-            spans = replace(
-                spans, sum=spans.sum * share, count=spans.count * share, bad=spans.bad * share
-            ).pick(of)
-        if (column[1:] < column[:-1]).any():
+        # Columns beyond either end take their share of the count, but are not drawn.
+        share = 1.0 / (final - first + 1.0)
+        of = np.repeat(np.arange(len(extra)), extra + 1)
+        column = ranges(column, extra + 1)
+        steps = np.diff(column, prepend=-1)
+        if steps.min() < 0:
             order = np.argsort(column, kind="stable")
-            column, spans = column[order], spans.pick(order)
-        at = changes(column)
+            column, of = column[order], of[order]
+            steps = np.diff(column, prepend=-1)
+        at = np.flatnonzero(steps)
         where = column[at]
-        self.low[where] = np.minimum(self.low[where], np.minimum.reduceat(spans.low, at))
-        self.high[where] = np.maximum(self.high[where], np.maximum.reduceat(spans.high, at))
-        self.sum[where] += np.add.reduceat(spans.sum, at)
-        self.n[where] += np.add.reduceat(spans.count, at)
+        self.low[where] = np.minimum(self.low[where], np.minimum.reduceat(spans.low[of], at))
+        self.high[where] = np.maximum(self.high[where], np.maximum.reduceat(spans.high[of], at))
+        self.sum[where] += np.add.reduceat((spans.sum * share)[of], at)
+        self.n[where] += np.add.reduceat((spans.count * share)[of], at)
         if spans.bad.any():
-            self.bad[where] += np.add.reduceat(spans.bad, at)
-        last = spans.last[np.append(at[1:], len(column)) - 1]
+            self.bad[where] += np.add.reduceat((spans.bad * share)[of], at)
+        last = spans.last[of[np.append(at[1:], len(column)) - 1]]
         self.last[where] = np.where(np.isfinite(last), last, self.last[where])
+
+    def _place(self, x: F8) -> F8:
+        """Return the column of each x, as whole floats, those outside included."""
+        place = np.floor(np.minimum(np.maximum((x - self._start) * self._scale, -FAR), FAR))
+        # The end belongs to the last column, also where rounding puts what is just before it.
+        place[(place >= self.count) & (x <= self.edges[-1])] = self.count - 1.0
+        return place
 
     def columns(self) -> Columns:
         """Return what was added."""

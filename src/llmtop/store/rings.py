@@ -21,6 +21,11 @@ FOLD_LONG_POINTS = 1024
 FOLD_BUDGET = 1 << 16
 """Points folded ahead of need in one append (about 3 ms), beyond as many as arrived: thousands of
 series that fill in step must not all be folded in the same tick."""
+GROW_BUDGET = 1 << 16
+"""Points of rings moved to a larger block ahead of need in one append (about 3 ms)."""
+START_PART = 2
+"""A full-grown ring begins to be folded when it is this part (a half) full: thousands of rings
+that fill in step then have the other half to be folded in, a budget at a time."""
 
 
 def append(table: SeriesTable, series: I8, counts: I8, points: Points) -> None:
@@ -85,14 +90,21 @@ def _index(table: SeriesTable, series: I8, first: I8, counts: I8) -> tuple[I8, I
 
 
 def _grow(table: SeriesTable, series: I8, counts: I8) -> None:
-    """Give rings about to overwrite a larger block, as far as fair share and memory allow."""
+    """Give rings about to overwrite a larger block, as far as fair share and memory allow.
+
+    Some that will need one soon get it too: moving thousands in one tick would be felt.
+    """
     written, room = table.written[series], table.raw_room[series]
-    full = written + counts > room
-    if not full.any():
+    near = written + counts > room * 3 // 4
+    if not near.any():
         return
     limit = table.raw_limit(series)
-    want = np.minimum(power_of_two(np.minimum(written, room) + counts), limit)
-    larger = full & (want > room)
+    full = written + counts > room
+    near &= ~full & (room < limit)
+    near &= np.cumsum(np.where(near, room, 0)) <= GROW_BUDGET
+    need = np.where(near, 2 * room, np.minimum(written, room) + counts)
+    want = np.minimum(power_of_two(need), limit)
+    larger = (full | near) & (want > room)
     for size in np.unique(want[larger]).tolist():
         chosen = series[larger & (want == size)]
         blocks = table.arena.take(
@@ -121,10 +133,11 @@ def _fold_ahead(table: SeriesTable, series: I8, arrived: int) -> None:
     room = table.raw_room[series]
     waiting = table.written[series] - table.folded[series]
     begun = np.where(table.distribution[series], FOLD_LONG_POINTS, FOLD_POINTS)
-    ready = waiting >= np.where(table.buckets[series] > 0, np.minimum(begun, room), room * 3 // 4)
+    folds = table.buckets[series] > 0
+    ready = waiting >= np.where(folds, np.minimum(begun, room), room // START_PART)
     if not ready.any():
         return
-    ready &= (table.buckets[series] > 0) | (room >= table.raw_limit(series))
+    ready &= folds | (room >= table.raw_limit(series))
     chosen, amount = series[ready], waiting[ready]
     before = np.cumsum(amount) - amount
     fold(table, chosen[before < FOLD_BUDGET + arrived])

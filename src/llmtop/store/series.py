@@ -279,7 +279,8 @@ class Series:
             last[-1] = total[-1] / count[-1] if count[-1] else np.nan
         spans = Spans(left, right, old.low[:used], old.high[:used], total, last, count, bad)
         if axis == "step":
-            return spans.pick(old.high_step[:used] >= 0)
+            stepped = right >= 0
+            return spans if stepped.all() else spans.pick(stepped)
         return spans.parted(old.pause_start[:used] - origin, old.pause_stop[:used] - origin)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmtop.samples import RunInfo
+from llmtop.samples import Batch, RunInfo
 from llmtop.store.runs import Run, Session
 from llmtop.wire import OVERFLOW_NAME, clean_name
 
@@ -50,8 +50,27 @@ class Sessions:
             run.sessions[place_of(info)] = session
         session.info, session.ended = info, None
         _describe(session.run, info)
-        session.run.refresh(now)
         return session
+
+    def hear(self, source: int, batch: Batch, now: float) -> set[Run]:
+        """Note signs of life, then events, then ends; return the runs they are of."""
+        touched = set()
+        for key in batch.alive:
+            if (session := self.find(source, key)) is not None:
+                session.hear(now)
+                # Only a death is an inference; a process heard from again has not died.
+                session.ended = None if session.ended == "died" else session.ended
+                touched.add(session.run)
+        for event in batch.events:
+            if (session := self.find(source, event.run)) is not None:
+                session.run.events.append(event)
+                touched.add(session.run)
+        for end in batch.ends:
+            if (session := self.find(source, end.run)) is not None:
+                session.ended, session.run.reason = end.reason, end.text
+                session.hear(min(end.time, now))
+                touched.add(session.run)
+        return touched
 
     def _place(self, info: RunInfo, now: float) -> Run:
         base = clean_name(info.name)

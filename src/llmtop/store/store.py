@@ -49,6 +49,7 @@ class Store:
         self._overflow: dict[int, int] = {}
         self._pending: list[tuple[I8, Points]] = []
         self._loaded: set[int] = set()
+        self._touched: set[Run] = set()
 
     @property
     def runs(self) -> list[Run]:
@@ -63,7 +64,7 @@ class Store:
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw: everything but the samples, which wait for `commit`."""
         for info in batch.runs:
-            self._sessions.register(source, info, now)
+            self._touched.add(self._sessions.register(source, info, now).run)
         for described in batch.series:
             self._define(source, described)
         keys = self._keys.setdefault(source, KeyMap())
@@ -74,25 +75,7 @@ class Store:
         if batch.samples is not None and len(batch.samples):
             self._buffer(keys.look_up(batch.samples.series), batch.samples)
         self.dropped += batch.dropped
-        for key in batch.alive:
-            session = self._sessions.find(source, key)
-            if session is not None:
-                session.hear(now)
-                # Only a death is an inference; a process heard from again has not died.
-                session.ended = None if session.ended == "died" else session.ended
-                session.run.refresh(now)
-        for event in batch.events:
-            session = self._sessions.find(source, event.run)
-            if session is not None:
-                session.run.events.append(event)
-                session.run.version += 1
-        for end in batch.ends:
-            session = self._sessions.find(source, end.run)
-            if session is not None:
-                session.ended = end.reason
-                session.hear(min(end.time, now))
-                session.run.reason = end.text
-                session.run.refresh(now)
+        self._touched |= self._sessions.hear(source, batch, now)
         self.version += 1
 
     def append(self, samples: Samples) -> None:
@@ -114,10 +97,13 @@ class Store:
         return frozenset(changed)
 
     def tick(self, now: float) -> None:
-        """Let runs go stale; `commit` calls it."""
+        """Bring the states of runs up to date, stale ones too; `commit` calls it."""
         for run in self.runs:
-            if run.state == "live" and run.refresh(now):
+            touched = run in self._touched
+            if (touched or run.state == "live") and run.refresh(now):
                 self.version += 1
+            run.version += touched
+        self._touched.clear()
 
     def add_series(
         self, run: Run, name: str, *, kind: SeriesKind = "gauge", unit: str = "",
@@ -255,6 +241,6 @@ class Store:
         self.samples += len(series)
         batches.describe(table, batch, self.version)
         rings.append(table, batch.series, batch.counts, batch.points)
-        self._attempts.note(batch.series, now)
+        self._touched |= self._attempts.note(batch.series, now)
         changed: list[int] = batch.series.tolist()
         return changed
