@@ -130,8 +130,7 @@ def test_suspend_gives_the_terminal_back_and_resume_draws_everything() -> None:
         program.screen.reset()
         program.signal(signal.SIGCONT)
         program.wait_for_text("count 1 bytes")
-        program.settle(0.15)
-        assert program.cells() == before
+        program.wait_for(lambda: program.cells() == before)
         step(program, 2)
         program.send("q")
         assert program.exit_code() == 0
@@ -208,8 +207,7 @@ def test_resize_and_back_draws_the_same() -> None:
         program.settle(0.15)
         assert program.process.poll() is None
         program.resize(80, 24)
-        program.settle(0.15)
-        assert program.cells() == before
+        program.wait_for(lambda: program.cells() == before)
 
 
 def test_a_repaint_draws_over_what_another_program_wrote() -> None:
@@ -220,8 +218,7 @@ def test_a_repaint_draws_over_what_another_program_wrote() -> None:
         program.screen.reset()
         program.send("r")
         program.wait_for_text("count 1 bytes")
-        program.settle(0.15)
-        assert program.cells() == before
+        program.wait_for(lambda: program.cells() == before)
 
 
 @pytest.mark.parametrize(
