@@ -3,9 +3,9 @@
 Everything that reaches below Textual's public face lives in this folder, checks that the seam
 is still the shape it was written for, and falls back to Textual's own behaviour when it is not:
 
-- `app.TerminalApp`: the base of llmtop's App, with all of the below.
-- `celldiff`: writes only the cells that changed.
-- `driver`, `files`, `keyboard`: which terminal is drawn on, counting what is written; input that
-  cannot crash.
+- `celldiff.CellDiffMixin`: the App's side; put before `App` in its bases.
+- `compositor`, `cells`, `pen`: what changed on the screen, and the fewest bytes that say it.
+- `driver`, `files`, `keyboard`: the terminal drawn on; input that cannot crash.
+- `greys`, `plain`: 256 colours, and terminals without Unicode.
 - `crash.run_app`: the exit code, the reason on stderr, and a restored terminal.
 """
