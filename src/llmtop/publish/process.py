@@ -1,0 +1,104 @@
+"""What belongs to the whole process: its thread, and what happens at fork and at exit."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from typing import Any
+
+from llmtop.publish import environment, tensors
+from llmtop.publish.inbox import Inbox
+
+MAX_RUNS = 16
+"""Runs of one process that are open at once; the oldest is finished when there are more."""
+FINISH_SECONDS = 0.5
+"""How long finish() waits for the last samples to arrive."""
+
+lock = threading.RLock()
+"""Held while a session is opened."""
+_drain: Any = None
+_exit_pid = 0
+_inherited: list[Any] = []
+"""What a forked child got from its parent: kept, since its destructors would close it."""
+
+
+def publish(inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> Any:
+    """Open a session for `inbox` and let calls in; return its stream, None if it cannot be now.
+
+    The caller holds `lock`. pyzmq is imported here, in the thread of the caller: a fork while
+    another thread imports would leave the child with half a module.
+    """
+    global _drain
+    try:
+        from llmtop.publish.drain import Drain
+        from llmtop.publish.session import Session
+        from llmtop.publish.stream import Stream
+
+        if _drain is None:
+            _drain = Drain()
+        open_streams = _drain.streams
+        if len(open_streams) >= MAX_RUNS:
+            finish(open_streams[0], {"reason": "finished", "text": "too many runs are open"})
+        stream = Stream(Session(inbox, about), endpoint)
+        _drain.add(stream)
+        _finish_at_exit()
+        inbox.open()
+    except Exception:
+        return None
+    else:
+        return stream
+
+
+def finish(stream: Any, ending: dict[str, str]) -> None:
+    """End `stream` and wait, half a second at most, until its monitors have got everything."""
+    stream.session.inbox.close("finished")
+    stream.end(ending)
+    if _drain is not None:
+        _drain.wake()
+    stream.ended.wait(FINISH_SECONDS)
+
+
+def _finish_at_exit() -> None:
+    global _exit_pid
+    # multiprocessing clears the exit functions of a forked child before it starts.
+    if _exit_pid != os.getpid():
+        _exit_pid = os.getpid()
+        atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    from llmtop.publish.session import ending
+
+    error = environment.last_exception()
+    if error is None:
+        said = ending("finished")
+    else:
+        said = ending("failed", environment.describe_exception(error))
+    streams = _drain.streams if _drain is not None else ()
+    for stream in streams:
+        stream.session.inbox.close("finished")
+        stream.end(said)
+    if streams:
+        _drain.wake()
+    deadline = time.monotonic() + FINISH_SECONDS
+    for stream in streams:
+        stream.ended.wait(max(0.0, deadline - time.monotonic()))
+
+
+def _after_fork() -> None:
+    """Drop what is the parent's: nothing is closed, ended or started here."""
+    global lock, _drain
+    lock = threading.RLock()
+    tensors.forget()
+    if _drain is not None:
+        from llmtop.publish import stream
+
+        for one in _drain.streams:
+            one.session.inbox.after_fork()
+        _inherited.append((_drain, stream.forget()))
+        _drain = None
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,267 @@
+"""A run, as the user sees it. Every method queues and returns: it never blocks, never raises."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from time import time as now
+from typing import Any, TypeVar
+
+from llmtop.publish import environment, process, tensors, values
+from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
+from llmtop.publish.inbox import Inbox
+
+MAX_HANDLES = 4096
+"""Handles remembered by name: as many as there can be series."""
+RETRY_SECONDS = 1.0
+"""Between attempts to open a session where there are no threads or descriptors left."""
+
+AnyHandle = TypeVar("AnyHandle", bound=Handle)
+
+
+class Run:
+    """One run of a training or serving process.
+
+    A context manager: leaving it finishes the run, and tells which exception ended it.
+    """
+
+    __slots__ = (
+        "_about", "_append", "_endpoint", "_handles", "_inbox", "_items", "_opened_pid",
+        "_retry_at", "_stream",
+    )  # fmt: skip
+
+    def __init__(self, inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> None:
+        """Open a run that HELLO describes as `about`; `llmtop.init` makes one."""
+        self._inbox = inbox
+        self._items, self._append = inbox.items, inbox.append
+        self._about, self._endpoint = about, endpoint
+        self._handles: dict[tuple[type[Handle], Any], Any] = {}
+        self._stream: Any = None
+        self._opened_pid = os.getpid()
+        self._retry_at = 0.0
+        if environment.is_off():
+            inbox.close("off")
+        else:
+            self._open()
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self._about["name"])
+
+    def log(
+        self, metrics: Mapping[str, Any] | None = None, step: int | None = None,
+        *extra: object, **unknown: object,
+    ) -> None:  # fmt: skip
+        """Queue one value for each name, of one step.
+
+        Args:
+            metrics: {name: number}; numbers may be of Python, numpy or torch. Nested dicts are
+                joined with "/", None is skipped, text is told once and not drawn.
+            step: The step they belong to; None is the step after the last one.
+            *extra: Arguments of other loggers: ignored, and told once.
+            **unknown: The same.
+        """
+        try:
+            if (
+                type(metrics) is dict
+                and (step is None or type(step) is int)
+                and len(self._items) < self._inbox.room
+            ):
+                for value in metrics.values():
+                    kind = type(value)
+                    # Anything else could change, or hold on to memory, before it is encoded.
+                    if kind is not float and kind is not int:
+                        break
+                else:
+                    self._append((now(), step, metrics.copy()))
+                    if extra or unknown:
+                        self._ignored("log", extra, unknown)
+                    return
+            self._log_slowly(metrics, step, extra, unknown)
+        except Exception as error:
+            self._inbox.problem(f"log() failed: {type(error).__name__}")
+
+    def observe(self, name: str, value: Any, *extra: object, **unknown: object) -> None:
+        """Queue one observation of a distribution: a latency, a length."""
+        try:
+            handle = self._handles.get((Distribution, name))
+            (handle or self.distribution(name)).observe(value)
+            if extra or unknown:
+                self._ignored("observe", extra, unknown)
+        except Exception as error:
+            self._inbox.problem(f"observe() failed: {type(error).__name__}")
+
+    def count(self, name: str, n: Any = 1, *extra: object, **unknown: object) -> None:
+        """Queue an increment of a counter; it is shown as a rate."""
+        try:
+            handle = self._handles.get((Counter, name))
+            (handle or self.counter(name)).add(n)
+            if extra or unknown:
+                self._ignored("count", extra, unknown)
+        except Exception as error:
+            self._inbox.problem(f"count() failed: {type(error).__name__}")
+
+    def timer(self, name: str, *extra: object, **unknown: object) -> Timer:
+        """Return a context manager that observes the seconds spent in it."""
+        if extra or unknown:
+            self._ignored("timer", extra, unknown)
+        return Timer(self._handle(Distribution, name, "seconds"))
+
+    def event(
+        self, text: object, level: object = "info", *extra: object, **unknown: object
+    ) -> None:
+        """Queue a line for the event list, with a mark on every chart."""
+        try:
+            if self._admits():
+                self._append((now(), (str(level), str(text))))
+            elif self._inbox.state == "open":
+                self._inbox.drop()
+            if extra or unknown:
+                self._ignored("event", extra, unknown)
+        except Exception as error:
+            self._inbox.problem(f"event() failed: {type(error).__name__}")
+
+    def distribution(self, name: str, unit: str = "") -> Distribution:
+        """Return a handle for `observe` in a hot path."""
+        return self._handle(Distribution, name, unit)
+
+    def counter(self, name: str, unit: str = "") -> Counter:
+        """Return a handle for `count` in a hot path."""
+        return self._handle(Counter, name, unit)
+
+    def gauge(self, name: str, unit: str = "") -> Gauge:
+        """Return a handle for one name of `log` in a hot path; it does not advance the step."""
+        return self._handle(Gauge, name, unit)
+
+    def finish(self, reason: object = None, *extra: object, **unknown: object) -> None:
+        """End the run: send what is queued, and wait half a second at most until it arrived.
+
+        Args:
+            reason: "finished" (default), "failed", or a text for a run that finished.
+            *extra: Ignored.
+            **unknown: Ignored.
+        """
+        try:
+            text = "" if reason is None else str(reason)
+            if text in ("finished", "failed"):
+                self._finish(text, "")
+            else:
+                self._finish("finished", text)
+        except Exception as error:
+            self._inbox.problem(f"finish() failed: {type(error).__name__}")
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            left = isinstance(error, SystemExit) and error.code in (None, 0)
+            if error is None or left or isinstance(error, GeneratorExit):
+                self._finish("finished", "")
+            else:
+                self._finish("failed", environment.describe_exception(error))
+        except Exception as failure:
+            self._inbox.problem(f"finish() failed: {type(failure).__name__}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A spawned process that is given a run gets one of the same name, of its own."""
+        return _spawned, (self._about, self._endpoint, os.getpid())
+
+    def __deepcopy__(self, memo: object) -> Run:
+        return self
+
+    def _finish(self, reason: str, text: str) -> None:
+        from llmtop.publish.session import ending
+
+        stream, self._stream = self._stream, None
+        if stream is not None and self._inbox.state == "open":
+            process.finish(stream, ending(reason, text))
+        elif self._inbox.state != "off":
+            self._inbox.close("finished")
+
+    def _open(self) -> bool:
+        """Open a session; in a forked child, one of its own."""
+        with process.lock:
+            if self._inbox.state == "open":
+                return True
+            if self._opened_pid != os.getpid():
+                self._about = forked(self._about, self._opened_pid)
+                self._opened_pid = os.getpid()
+                self._retry_at = 0.0
+            if time.monotonic() < self._retry_at:
+                return False
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._stream = process.publish(self._inbox, self._about, self._endpoint)
+            if self._stream is None:
+                self._inbox.close("waiting")
+            return self._stream is not None
+
+    def _admits(self) -> bool:
+        """Return whether there is room for a call, where the short test said no."""
+        if len(self._items) < self._inbox.room:
+            return True
+        return self._inbox.state in ("forked", "waiting") and self._open()
+
+    def _log_slowly(
+        self, metrics: Any, step: Any, extra: tuple[object, ...], unknown: dict[str, object]
+    ) -> None:
+        if extra or unknown:
+            self._ignored("log", extra, unknown)
+        if not isinstance(metrics, Mapping):
+            if self._admits():
+                self._inbox.problem(f"log() takes a dict, not {type(metrics).__name__}")
+        elif self._admits():
+            flat = values.flatten(metrics, self._inbox.problem)
+            self._append((now(), self._whole_step(step), flat))
+        elif self._inbox.state not in ("off", "finished"):
+            self._inbox.drop(len(metrics))
+
+    def _whole_step(self, step: Any) -> int | None:
+        if step is None or type(step) is int:
+            return step
+        if tensors.torch_of(step) is not None and step.is_cuda:
+            self._inbox.problem("a step on a GPU would block; log a number", 0)
+            return -1
+        whole = values.convert(step, self._inbox.problem)
+        try:
+            return int(whole)
+        except (TypeError, ValueError, OverflowError):
+            self._inbox.problem(f"a step of type {type(step).__name__} is no whole number", 0)
+            return -1
+
+    def queue_slowly(self, handle: Handle, step: Any, value: Any) -> None:
+        """Queue the value of a handle that is no plain number, or that there was no room for."""
+        if self._admits():
+            number = values.convert(value, self._inbox.problem)
+            if number is not None:
+                self._append((now(), self._whole_step(step), number, handle))
+        elif self._inbox.state not in ("off", "finished"):
+            self._inbox.drop()
+
+    def _handle(self, kind: type[AnyHandle], name: Any, unit: str) -> AnyHandle:
+        try:
+            handle = self._handles.get((kind, name))
+            if handle is None:
+                handle = kind(self, self._inbox, name, unit)
+                if len(self._handles) < MAX_HANDLES:
+                    self._handles[kind, name] = handle
+        except Exception as error:
+            self._inbox.problem(f"a name of type {type(name).__name__}: {type(error).__name__}")
+            handle = kind(self, self._inbox, "unnamed", "")
+        return handle
+
+    def _ignored(self, call: str, extra: tuple[object, ...], unknown: dict[str, object]) -> None:
+        more = ", ".join([*unknown, *(f"a {type(one).__name__}" for one in extra)])
+        self._inbox.problem(f"{call}() ignores {more}", 0)
+
+
+def forked(about: dict[str, Any], parent: int) -> dict[str, Any]:
+    """Return what HELLO says of a child of `parent` that goes on with its run."""
+    tags = {**about.get("tags", {}), "forked_from": parent}
+    return {**about, "pid": os.getpid(), "started": time.time(), "tags": tags}
+
+
+def _spawned(about: dict[str, Any], endpoint: str | None, parent: int) -> Run:
+    return Run(Inbox(), forked(about, parent), endpoint)

@@ -1,0 +1,66 @@
+"""Foreign values -> what can be queued: converted at the call, since they may change after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmtop.publish import tensors
+
+MAX_DEPTH = 8
+"""Nested dicts that are followed: deeper than any config, shallower than a cycle."""
+MAX_VALUES = 8192
+"""Values a call may hold: as many as a frame."""
+SIMPLE = frozenset({float, int, bool, str, type(None)})
+"""Immutable and cheap to convert later, in the thread."""
+
+Complain = Callable[[str], None]
+
+
+def flatten(metrics: Mapping[Any, Any], complain: Complain) -> dict[Any, Any]:
+    """Return {name: float | int | bool | str | None | Slot}, nested names joined with "/".
+
+    Whatever is not a number is left out and complained about.
+    """
+    flat: dict[Any, Any] = {}
+    _flatten(metrics, "", 0, flat, complain)
+    return flat
+
+
+def _flatten(
+    metrics: Mapping[Any, Any], prefix: str, depth: int, flat: dict[Any, Any], complain: Complain
+) -> None:
+    for key, value in metrics.items():
+        name = f"{prefix}/{key}" if prefix else key
+        if type(value) in SIMPLE:
+            flat[name] = value
+        elif isinstance(value, Mapping):
+            if depth >= MAX_DEPTH:
+                complain(f"a dict nested deeper than {MAX_DEPTH} cannot be logged")
+            else:
+                _flatten(value, str(name), depth + 1, flat, complain)
+        else:
+            number = convert(value, complain)
+            if number is not None:
+                flat[name] = number
+        if len(flat) > MAX_VALUES:
+            complain(f"more than {MAX_VALUES} values in one call")
+            return
+
+
+def convert(value: Any, complain: Complain) -> Any:
+    """Return `value` as a float, a Slot for one that is still on its way from a GPU, or None."""
+    if type(value) in SIMPLE:
+        return value
+    try:
+        torch = tensors.torch_of(value)
+        if torch is not None:
+            return tensors.read(torch, value)
+        item = getattr(value, "item", None)
+        # float() of a one-element numpy array of more dimensions warns; item() does not.
+        return float(item() if callable(item) else value)
+    except tensors.Unusable as reason:
+        complain(str(reason))
+    except Exception:
+        complain(f"a value of type {type(value).__name__} is not a number")
+    return None
