@@ -173,7 +173,7 @@ def find(name: str) -> Metric | None:
         if found is not None:
             return found
         if evaluated and (plain := _BY_NAME.get(rest)) is not None:
-            return plain if f"eval_{plain.name}" not in BY_NAME else BY_NAME[f"eval_{plain.name}"]
+            return BY_NAME.get(f"eval_{plain.name}", plain)
     return None
 
 

@@ -41,18 +41,23 @@ def format_number(value: float | None, digits: int = 4) -> str:
     special = _special(value)
     if special is not None or value is None:
         return special or MISSING
+    value = _rounded(value, digits)
     size = abs(value)
     if size >= 1e15:
-        return f"{value:.3g}".replace("e+", "e")
-    for scale, suffix in _SI:
-        if size >= scale * 0.99995 and size >= 10_000 * 0.99995:
-            return _digits(value / scale, 3) + suffix
-    if size >= 1000 or value == int(value):
-        return f"{value:,.0f}" if size >= 1000 or value == int(value) else _digits(value, digits)
-    if size < 1e-3:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return _digits(value, digits)
+        return _exponent(value, 2)
+    if size >= 10_000:
+        value = _rounded(value, 3)
+        scale, suffix = next((s, n) for s, n in _SI if abs(value) >= s)
+        return _digits(value / scale, 3) + suffix
+    if value == int(value):
+        return f"{value:,.0f}"
+    return _exponent(value, 2) if size < 1e-3 else _digits(value, digits)
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Return `value` at `digits` significant digits, so that 9,999.96 is 10.0k, not 9,999.96."""
+    rounded = float(f"{value:.{digits - 1}e}")
+    return rounded if math.isfinite(rounded) else value
 
 
 def format_bytes(value: float | None) -> str:
@@ -163,10 +168,11 @@ def _axis_seconds(top: float) -> tuple[float, str]:
     return (1e-3, " ms") if top >= 1e-3 else (1e-6, " µs")
 
 
-def _exponent(value: float) -> str:
+def _exponent(value: float, places: int = 1) -> str:
+    """Return scientific notation without padding: "1.93e-4", "2e-4"."""
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa, exponent = f"{value:.{places}e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 

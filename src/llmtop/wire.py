@@ -102,7 +102,7 @@ class Frame(NamedTuple):
     """A validated frame: header fields and the untouched payload."""
 
     kind: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which a frame has no use for
     session: int
     seq: int
     t0: float

@@ -49,6 +49,6 @@ def script(tmp_path: Path) -> Iterator[object]:
         return process
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for one in started:
+        one.kill()
+        one.communicate()

@@ -146,6 +146,17 @@ def test_growth_stops_in_time_for_new_names():
     assert store.memory_used <= 2 << 20
 
 
+def test_series_that_grew_early_leave_room_for_later_ones():
+    store = Store(memory_bytes=2 << 20)
+    session = Session(store)
+    for number in range(45):
+        session.log(f"x{number}", np.ones(5000), steps=range(5000))
+        session.commit()
+    assert store.overflowed == 0
+    assert store.memory_used <= 2 << 20
+    assert {series.n for series in store.series} == {5000}
+
+
 def test_unknown_keys_and_losses_on_the_way_are_counted_as_dropped():
     store = Store(memory_bytes=1 << 20)
     store.apply(1, Batch(samples=samples([3, 1 << 31], [1.0, 2.0])), T0)
@@ -209,6 +220,24 @@ def test_history_comes_before_raw_points_and_ties_in():
     columns = series.buckets("step", 0, 29_999, 60)
     assert columns.n.sum() == pytest.approx(30_000)
     assert np.nanmax(columns.high) == pytest.approx(values.max(), rel=1e-6)
+
+
+def test_history_longer_than_its_room_is_merged():
+    store = Store(memory_bytes=4 << 20)
+    session = Session(store)
+    session.define("loss")
+    values = np.random.default_rng(2).normal(size=9000)
+    values[4321] = 50.0
+    rows = bucket_rows(0, values, per=3)
+    for part in np.array_split(rows, 4):
+        store.apply(1, Batch(buckets=part), T0)
+    session.commit()
+    series = session.series("loss")
+    columns = series.buckets("step", 0, 8999, 90)
+    assert columns.n.sum() == pytest.approx(9000)
+    assert np.nanargmax(columns.high) in {42, 43}
+    assert (columns.high > 10).sum() <= 2
+    np.testing.assert_allclose(columns.sum.sum(), values.sum(), rtol=1e-6)
 
 
 def test_history_that_comes_late_goes_to_its_place():

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from llmtop.samples import Batch, Histogram
 from llmtop.store import Store, histogram
+from llmtop.store.bands import of_histogram
 from llmtop.store.histogram import MAX_SLICES, SlicedHistogram, order_of_bins, orders
+from llmtop.store.points import Points
 from llmtop.store.quantiles import of_counts
 from llmtop.wire import hist_bin
 
@@ -97,11 +99,23 @@ def test_long_distributions_are_exact_over_the_window_and_near_over_the_run():
         part = values[place * 10_000 : (place + 1) * 10_000]
         near = 1e-3 if place > 24 else 0.1
         np.testing.assert_allclose(columns[2:4, place], np.quantile(part, QS[2:4]), rtol=near)
+    whole_column = series.quantile_columns(QS, T0, stop, 1)[:, 0]
+    np.testing.assert_allclose(whole_column, np.quantile(values, QS), rtol=WITHIN)
     zoomed = series.quantile_columns(QS, stop - 100, stop, 10)
     for place in range(10):
         left = stop - 100 + place * 10
         part = values[(times >= left) & (times <= left + 10)]
         np.testing.assert_allclose(zoomed[:, place], np.quantile(part, QS), rtol=2e-2)
+
+
+def test_old_columns_follow_what_is_added_to_them():
+    counted = SlicedHistogram()
+    fresh = Points(np.empty(0), np.empty(0, np.int64), np.empty(0))
+    for value in (1.0, 4.0):
+        times = np.array([T0 + 0.1, T0 + 0.5, T0 + 0.9])
+        counted.add(times, np.full(3, value), 1 << 16)
+        found = of_histogram(counted, fresh, [1.0], T0, T0 + 1, 5)
+        np.testing.assert_allclose(found, value, rtol=WITHIN)
 
 
 def test_a_gap_between_slices_stays_empty():

@@ -19,10 +19,11 @@ def session() -> Session:
 
 
 def shape(session: Session, name: str = "loss") -> list[tuple[int, int, int, int]]:
-    """Attempt, points, first and last step of each series of a name."""
+    """Attempt, points, first and last step of each series of a name that has any."""
     return [
-        (one.attempt, one.n, one.first.step, one.last.step) for one in session.run.find(name)
-    ]
+        (one.attempt, one.n, one.first.step, one.last.step)
+        for one in session.run.find(name) if one.n
+    ]  # fmt: skip
 
 
 def test_going_back_to_a_checkpoint_is_a_new_attempt(session):
@@ -83,6 +84,29 @@ def test_the_points_of_one_log_call_stay_together(session):
     session.commit()
     for name in names:
         assert shape(session, name) == [(1, 40, 0, 39), (2, 40, 30, 69)]
+
+
+def test_a_series_first_seen_at_the_rollback_belongs_to_the_new_attempt(session):
+    session.train(0, 100)
+    session.define("resumed_from")
+    session.log("resumed_from", [1.0], steps=[60])
+    session.train(60, 90)
+    assert shape(session, "resumed_from") == [(2, 1, 60, 60)]
+    assert session.run.attempt == 2
+
+
+def test_a_rank_that_missed_an_attempt_joins_the_newest():
+    store = Store(memory_bytes=8 << 20)
+    first, second = (
+        Session(store, key=str(k), rank=k, world_size=2, first_key=10 * k) for k in range(2)
+    )
+    first.train(0, 100)
+    second.train(0, 100)
+    first.train(50, 100)
+    first.train(20, 100)
+    second.train(20, 100)
+    assert first.run.attempt == 3
+    assert [one.attempt for one in first.run.find("loss", rank=1)] == [1, 3]
 
 
 def test_threads_out_of_order_are_no_rollback(session):

@@ -174,6 +174,13 @@ def test_ranks_of_one_world_are_one_run_and_come_back_as_one_attempt(store):
     assert len(run.find("loss")) == 8
 
 
+def test_a_rank_never_seen_begins_a_new_attempt_of_a_run_that_is_over(store):
+    Session(store, key="a", rank=1, world_size=2).end("died")
+    Session(store, key="b", rank=0, world_size=2, first_key=10, now=T0 + 60)
+    (run,) = store.runs
+    assert run.attempt == 2
+
+
 def test_one_dead_rank_is_seen_while_the_run_lives(store):
     ranks = [Session(store, key=str(k), rank=k, world_size=2, first_key=10 * k) for k in range(2)]
     ranks[1].end("died")

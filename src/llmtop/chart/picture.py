@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 SERIES_COUNT = 6
+"""Colours a chart tells lines apart by: more than six nobody can."""
+FILL_SHADES = "abcd"
+"""Shades of an area by row, from the top of the chart (a) to its bottom (d)."""
 
 ROLES: tuple[str, ...] = (
     "blank", "text", "dim", "bright", "grid", "axis", "frame", "accent", "ok", "warning",
     "critical", "cursor",
     *(f"series-{i}" for i in range(1, SERIES_COUNT + 1)),
     *(f"raw-{i}" for i in range(1, SERIES_COUNT + 1)),
-    *(f"fill-{i}-{shade}" for i in range(1, SERIES_COUNT + 1) for shade in "abcd"),
+    *(f"fill-{i}-{shade}" for i in range(1, SERIES_COUNT + 1) for shade in FILL_SHADES),
 )
 """Every role a chart uses; the theme gives each its colour."""
 ROLE_INDEX = {role: index for index, role in enumerate(ROLES)}
@@ -25,7 +29,7 @@ class Picture:
     """A finished chart."""
 
     chars: NDArray[np.uint32]
-    """Shape (height, width): Unicode code points."""
+    """Shape (height, width): Unicode code points, each one terminal cell wide."""
     styles: NDArray[np.uint8]
     """Shape (height, width): indices into ROLES."""
 
@@ -39,8 +43,7 @@ class Picture:
         cuts = np.flatnonzero(styles[1:] != styles[:-1]) + 1
         edges = [0, *cuts.tolist(), len(styles)]
         text = _text(self.chars[y])
-        return tuple((text[a:b], ROLES[styles[a]]) for a, b in zip(edges, edges[1:], strict=False)
-                     if b > a)
+        return tuple((text[a:b], ROLES[styles[a]]) for a, b in pairwise(edges))
 
 
 def _text(row: NDArray[np.uint32]) -> str:
@@ -70,3 +73,10 @@ class Canvas:
     def picture(self) -> Picture:
         """Return what was drawn."""
         return Picture(self.chars, self.styles)
+
+
+def shortened(text: str, cells: int) -> str:
+    """Return text in at most `cells`, ending in an ellipsis where something was cut."""
+    if len(text) <= cells:
+        return text
+    return text[: cells - 1] + "…" if cells > 0 else ""

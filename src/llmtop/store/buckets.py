@@ -114,7 +114,7 @@ def join(older: Block, newer: Block) -> Block:
     """Return pairs of buckets, each made one."""
     low_time = np.minimum(older[TIME_LOW], newer[TIME_LOW])
     first, second = (
-        part[PAUSE].view(np.float32).reshape(-1, 2).astype(np.float64)
+        np.ascontiguousarray(part[PAUSE]).view(np.float32).reshape(-1, 2).astype(np.float64)
         + (part[TIME_LOW] - low_time)[:, None]
         for part in (older, newer)
     )

@@ -16,6 +16,8 @@ from llmtop.store.points import ranges
 
 FAR = 2.0**40
 """Columns outside a sheet after which a bucket's share no longer matters; keeps floats exact."""
+SHORTEST_SPAN = 1e-9
+"""A stretch of an axis shorter than this (a nanosecond, a fraction of a step) is a point."""
 LONG_PAUSE = 4.0
 """Mean extents of a series' buckets that a pause inside one must exceed to be drawn as a gap."""
 
@@ -99,11 +101,11 @@ class Sheet:
 
     def __init__(self, start: float, stop: float, count: int) -> None:
         """Cut start..stop (the last column holds `stop` itself) into `count` columns."""
-        span = stop - start if stop > start else 1.0
+        span = _span(start, stop)
         self.count = count
         self.edges: F8 = start + np.arange(count + 1, dtype=np.float64) * (span / count)
         # Rounding must not leave `stop` outside, nor an edge beyond it.
-        self.edges[-1] = start + span if stop <= start else stop
+        self.edges[-1] = max(stop, start + span) if span > stop - start else stop
         np.minimum(self.edges, self.edges[-1], out=self.edges)
         self.low = np.full(count, np.inf)
         self.high = np.full(count, -np.inf)
@@ -194,6 +196,11 @@ class Sheet:
 
 def place(x: F8, start: float, stop: float, count: int) -> I8:
     """Return which of `count` columns of start..stop each x is in, the nearest if in none."""
-    span = stop - start if stop > start else 1.0
+    span = _span(start, stop)
     column = np.floor(np.clip((x - start) * (count / span), 0, count - 1))
     return column.astype(np.int64)
+
+
+def _span(start: float, stop: float) -> float:
+    """Return the length to divide by: of one point, 1."""
+    return stop - start if stop - start > SHORTEST_SPAN else 1.0

@@ -142,7 +142,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
     def draw(self, force: bool = False) -> None:
         """Place the panels of the present screen and let those that changed draw."""
         scene = self.scene()
-        if scene is None or len(self.screen_stack) > 1 and not force:
+        if scene is None or (len(self.screen_stack) > 1 and not force):
             return
         board = self._board
         size = board.size

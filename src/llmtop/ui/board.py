@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from textual.containers import Container
-from textual.geometry import NULL_SPACING, Region, Size
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
@@ -35,23 +34,28 @@ class BoardLayout(Layout):
         """Return one placement a child, from the board's boxes."""
         boxes = parent.boxes if isinstance(parent, Board) else {}
         return [
-            WidgetPlacement(Region(*boxes[child.key]), NULL_SPACING, NULL_SPACING, child, 0)
+            WidgetPlacement(Region(*boxes[child.key]), NULL_OFFSET, NULL_SPACING, child)
             for child in children
             if isinstance(child, Panel) and child.key in boxes
         ]
 
 
-class Board(Container):
+class Board(Widget):
     """Holds the panels of the present screen."""
 
-    DEFAULT_CSS = "Board { width: 1fr; height: 1fr; }"
+    DEFAULT_CSS = "Board { width: 1fr; height: 1fr; overflow: hidden hidden; }"
+    _layout = BoardLayout()
 
     def __init__(self) -> None:
         super().__init__()
         self.boxes: dict[str, Box] = {}
         self.panels: dict[str, Panel] = {}
         self.order: list[str] = []
-        self.styles.layout = BoardLayout()
+
+    @property
+    def layout(self) -> Layout:
+        """Panels stand where `boxes` says."""
+        return self._layout
 
     def put(self, placed: Sequence[Placed]) -> bool:
         """Mount, move and remove panels to match; return whether anything had to change."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 MIN_WIDTH = 36
@@ -90,4 +91,4 @@ def _columns(area: Box, count: int, lead: bool) -> list[tuple[int, int]]:
         first = round(area.width * LEAD)
         return [(area.x, first), (area.x + first, area.width - first)]
     edges = [area.x + round(area.width * i / count) for i in range(count + 1)]
-    return [(a, b - a) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, b - a) for a, b in pairwise(edges)]

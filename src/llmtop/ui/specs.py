@@ -16,7 +16,7 @@ ORDER = (
     "kv_cache", "requests", "step_time", "perplexity", "bits_per_byte", "reward", "kl", "score",
     "mfu", "memory", "tpot", "queue_time", "learning_rate",
 )
-"""Panels of the vocabulary by how soon they are looked at; the others follow, unknown names last."""
+"""Panels of the vocabulary by how soon they are looked at; others follow, unknown names last."""
 FILLED = frozenset({"throughput", "generation", "prompt", "memory", "kv_cache", "samples",
                     "throughput_gpu", "mfu"})
 """Panels whose area below the line means something: amounts, not positions."""

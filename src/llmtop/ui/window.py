@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from llmtop.ui.select import current
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 
 def has_steps(run: Run) -> bool:
     """Return whether the run logs steps, so that its charts can stand over them."""
-    return run.phase != "serve" and any(series.last[0] >= 0 for series in current(run)
-                                        if series.n)
+    return run.phase != "serve" and any(series.extent("step") for series in current(run))
 
 
 def axis_of(view: View, run: Run) -> Axis:
@@ -31,14 +29,9 @@ def next_axis(axis: Axis) -> Axis:
 
 
 def extent_of(run: Run, axis: Axis) -> Extent:
-    """Return the (low, high) that all series of the run's present attempt span together."""
-    low, high = math.inf, -math.inf
-    for series in current(run):
-        if not series.n:
-            continue
-        first, last = series.extent(axis)
-        if math.isfinite(first) and math.isfinite(last) and not (axis == "step" and last < 0):
-            low, high = min(low, first), max(high, last)
-    if low > high:
+    """Return the (low, high) that all series of the run, of every attempt, span together."""
+    spans = [span for series in run.series if (span := series.extent(axis)) is not None]
+    if not spans:
         return 0.0, 1.0
+    low, high = min(span[0] for span in spans), max(span[1] for span in spans)
     return low, high if high > low else low + 1.0

@@ -46,7 +46,7 @@ def facts(scene: Scene) -> Facts:
     elapsed = (run.last_seen if ended else scene.now) - run.started
     estimate = progress(run, scene.now)
     return Facts(
-        step=f"{run.step:,}" if run.step is not None and run.step >= 0 else "",
+        step=f"{run.step:,}" if run.step >= 0 else "",
         total=f"{run.total_steps:,}" if run.total_steps else "",
         fraction=estimate.fraction,
         elapsed=format_duration(max(0.0, elapsed)),

@@ -32,11 +32,11 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     run = scene.run
     if run is None:
         return []
-    world = max(run.world_size or 0, 1 + max((r or 0 for r in run.ranks), default=0))
-    states = {rank or 0: seen.state for rank, seen in run.ranks.items()}
+    world = max(run.world_size or 0, 1 + max(run.ranks, default=0))
+    states = {rank: seen.state for rank, seen in run.ranks.items()}
     cells = [CELLS.get(states.get(rank, ""), NEVER_SEEN) for rank in range(world)]
     live = sum(state == "live" for state in states.values())
-    steps = [seen.step for seen in run.ranks.values() if seen.step is not None and seen.step >= 0]
+    steps = [seen.step for seen in run.ranks.values() if seen.step >= 0]
     behind = max(steps) - min(steps) if steps else 0
     right: list[Run] = [(f"{live}/{world}", "bright"), (" live", "dim")]
     if behind:

@@ -38,14 +38,15 @@ def age_text(run: StoreRun, now: float) -> str:
 
 
 def _number(series: Series | None, digits: int = 4) -> str:
-    return MISSING if series is None else format_number(series.last[2], digits)
+    last = None if series is None else series.last
+    return MISSING if last is None else format_number(last.value, digits)
 
 
 def _trend_arrow(series: Series | None) -> list[Run]:
     """Return " ▼0.4%" against the value ten points ago, coloured by the metric's direction."""
     if series is None or series.n < 20 or not series.better:
         return []
-    values = series.window(256)[2]
+    values = series.window(256).value
     values = values[np.isfinite(values)]
     if len(values) < 20:
         return []
@@ -81,9 +82,9 @@ def _trend(run: StoreRun, now: float, unicode: bool) -> list[Run]:
         return [("STALE", "warning")]
     name = "ttft_seconds" if run.phase == "serve" else "loss"
     series = headline(run, name)
-    if series is None:
+    if series is None or series.last is None:
         return []
-    stop = series.last[1]
+    stop = series.last.time
     columns = series.buckets("time", stop - TREND_SECONDS, stop, TREND_CELLS * 2)
     return [(sparkline(columns.mean, TREND_CELLS, unicode=unicode), "raw-1")]
 
@@ -123,7 +124,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("KIND", 5, 6, _text(lambda run, _: run.phase, "dim"), right=False),
     Column("HOST", 14, 9, _text(lambda run, _: run.host, "dim"), right=False),
     Column("RANKS", 5, 8, _text(lambda run, _: _ranks(run))),
-    Column("STEP", 9, 2, _text(lambda run, _: f"{run.step:,}" if (run.step or -1) >= 0
+    Column("STEP", 9, 2, _text(lambda run, _: f"{run.step:,}" if run.step >= 0
                                else MISSING)),
     Column("LOSS", 13, 1, _loss),
     Column("ACC", 6, 5, _text(lambda run, _: _number(headline(run, "accuracy"), 3))),

@@ -1,0 +1,53 @@
+"""Where samples come from: one file a source, one line in `OPENERS`.
+
+The contract. The engine runs `batches` in a thread of its own, again after a pause when it raises
+(it is shown as lost meanwhile); when it returns, there is nothing more to come. A source yields
+its first batch, empty perhaps, as soon as it stands, and one with `caught_up` when it has read
+what existed before. It holds on to what it must not yield twice. It asks nobody for the time but
+its clock, bounds all it keeps, and looks at `stop` a few times a second. To test one:
+`list(source.batches(stop))`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from llmtop.clock import Clock
+from llmtop.errors import UsageError
+from llmtop.samples import Batch
+
+
+class Source(Protocol):
+    """Something that yields batches."""
+
+    name: str
+    """What it is called on the screen, in a word or two."""
+
+    def batches(self, stop: threading.Event) -> Iterator[Batch]:
+        """Yield batches until `stop` is set or nothing more can come."""
+        ...
+
+
+def _hub(text: str, clock: Clock) -> Source:
+    from llmtop.sources.hub import Hub
+
+    return Hub(clock=clock)
+
+
+OPENERS: dict[str, Callable[[str, Clock], Source]] = {"": _hub}
+"""URL scheme -> what opens such a source; "" is the hub that this user's runs connect to."""
+
+
+def open_source(text: str, clock: Clock) -> Source:
+    """Return the source that `text` names; "" is this machine's runs.
+
+    Raises:
+        UsageError: nothing here opens it.
+    """
+    scheme, mark, _ = text.partition("://")
+    opener = OPENERS.get(scheme if mark or not text else "?")
+    if opener is None:
+        raise UsageError(f"cannot open {text!r}: llmtop reads local runs only")
+    return opener(text, clock)

@@ -1,0 +1,42 @@
+"""Folded history as it comes over the wire: BUCKETS and HIST payloads with the hub's keys."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtop.samples import BUCKET_DTYPE, NO_STEP, Histogram
+from llmtop.sources.session import UNKNOWN, Session
+from llmtop.wire import SID, Frame
+
+BIN_DTYPE = np.dtype([("bin", "<u2"), ("count", "<u4")])
+"""The wire's pair of HIST (6 bytes)."""
+BINS = 1 << 15
+"""Bins there are: 15 bits of a float32."""
+
+
+def read_buckets(session: Session, frame: Frame) -> tuple[NDArray[np.void], int]:
+    """Return the rows of BUCKETS, and how many samples are in rows of sids never defined."""
+    rows = np.frombuffer(frame.payload, BUCKET_DTYPE).copy()
+    rows["series"] = session.keys(rows["series"])
+    known = rows["series"] != UNKNOWN
+    lost = int(rows["n"][~known].sum(dtype=np.int64))
+    rows = rows[known]
+    if session.overflow != UNKNOWN:
+        folded = rows["series"] == session.overflow
+        rows["sum"][folded] = rows["n"][folded]
+        for column, value in (("min", 1), ("max", 1), ("last", 1), ("step_first", NO_STEP),
+                              ("step_last", NO_STEP)):  # fmt: skip
+            rows[column][folded] = value
+    return rows, lost
+
+
+def read_histogram(session: Session, frame: Frame) -> Histogram | None:
+    """Return the increments of HIST, None where its series is not known."""
+    (sid,) = SID.unpack_from(frame.payload)
+    key = int(session.keys(np.array([sid], dtype=np.uint32))[0])
+    pairs = np.frombuffer(frame.payload[SID.size :], BIN_DTYPE)
+    pairs = pairs[pairs["bin"] < BINS]
+    if key in (UNKNOWN, session.overflow) or not len(pairs):
+        return None
+    return Histogram(key, pairs["bin"].copy(), pairs["count"].copy())

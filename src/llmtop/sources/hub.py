@@ -1,0 +1,164 @@
+"""The hub: a ROUTER that this user's publishers connect to, read by one plain thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import zmq
+
+from llmtop.clock import Clock
+from llmtop.errors import SourceError
+from llmtop.publish.rendezvous import checked_dir
+from llmtop.samples import Batch
+from llmtop.sources.intake import Intake
+from llmtop.sources.rendezvous import new_socket_path, sweep
+from llmtop.wire import MAX_FRAME_BYTES
+
+RECEIVE_MESSAGES = 1024
+"""RCVHWM: at 8 samples a message what 8 ms bring; a stalled hub holds 200 MB a publisher at worst
+(libzmq loses what a closing peer sent beyond it, so it is not smaller)."""
+OPTIONS = {
+    zmq.MAXMSGSIZE: MAX_FRAME_BYTES,
+    zmq.RCVHWM: RECEIVE_MESSAGES,
+    zmq.SNDHWM: 64,
+    zmq.HEARTBEAT_IVL: 2000,
+    zmq.HEARTBEAT_TIMEOUT: 6000,
+    zmq.HANDSHAKE_IVL: 3000,
+    zmq.LINGER: 0,
+    zmq.ROUTER_MANDATORY: 0,
+}
+"""The wire protocol's socket options, for a ROUTER."""
+POLL_MILLISECONDS = 100
+"""How late `stop` is seen, and deaths."""
+GATHER_SECONDS = 0.02
+"""How long a batch is gathered: 50 batches a second at most, each one append for the store."""
+BUSY_SECONDS = 0.001
+"""Pause within a batch while messages pour in: a few hundred of the RECEIVE_MESSAGES."""
+BUSY_MESSAGES = 16
+"""Messages in one drain that tell of more to come at once."""
+BATCH_SAMPLES = 1 << 16
+"""Samples after which a batch is closed: 1.8 MB, so that an inbox of them stays small."""
+BATCH_BAD = 2048
+"""Bad frames after which reading pauses for the rest of a batch: 100 000 a second at most."""
+TICK_SECONDS = 0.5
+SLEPT_SECONDS = 2.0
+"""A turn that took this long was held up on this side; silence in it says nothing."""
+FIRST_SECONDS = 1.2
+"""Publishers look for hubs twice a second, and then connect: by now all have come."""
+NEWEST_SECONDS = 0.3
+"""After a newcomer, wait this long for another before all is taken for read."""
+
+
+class Hub:
+    """Everything that runs of this user on this machine publish."""
+
+    name = "local"
+
+    def __init__(self, directory: Path | None = None, *, clock: Clock) -> None:
+        """Meet in `directory`, by default the one publishers of this user look into."""
+        self._directory, self._clock = directory, clock
+        self._intake = Intake(clock)
+        self._tail = False
+        """The rest of a message of too many parts is still to be read."""
+
+    @property
+    def bad(self) -> int:
+        """Frames that were not of the protocol."""
+        return self._intake.bad
+
+    def batches(self, stop: threading.Event) -> Iterator[Batch]:
+        """Bind, and yield what comes until `stop` is set.
+
+        Raises:
+            SourceError: the directory cannot be used, or the socket was taken away.
+        """
+        with self._bound() as (socket, path):
+            yield Batch()
+            started = ticked = turned = self._clock.monotonic()
+            caught_up = False
+            while not stop.is_set():
+                socket.poll(POLL_MILLISECONDS)
+                self._gather(socket)
+                intake = self._intake
+                if intake.mono - turned > SLEPT_SECONDS:
+                    intake.forgive()
+                turned = intake.mono
+                if turned - ticked >= TICK_SECONDS:
+                    ticked = turned
+                    intake.tick()
+                    if not path.exists():
+                        raise SourceError(f"{path} was removed")
+                self._answer(socket)
+                ready = not caught_up and self._is_caught_up(turned - started)
+                caught_up = caught_up or ready
+                batch = intake.take(caught_up=ready)
+                if batch is not None:
+                    yield batch
+
+    @contextmanager
+    def _bound(self) -> Iterator[tuple[zmq.Socket[bytes], Path]]:
+        directory = checked_dir() if self._directory is None else self._directory
+        sweep(directory, self._clock)
+        path = new_socket_path(directory)
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+            for option, value in OPTIONS.items():
+                socket.setsockopt(option, value)
+            try:
+                socket.bind(f"ipc://{path}")
+            except zmq.ZMQError as error:
+                raise SourceError(f"{path}: {error.strerror}") from None
+            try:
+                yield socket, path
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _gather(self, socket: zmq.Socket[bytes]) -> None:
+        """Read for GATHER_SECONDS from the first message on, or until a batch is full."""
+        intake = self._intake
+        intake.look_at_clock()
+        deadline, bad = intake.mono + GATHER_SECONDS, intake.bad + BATCH_BAD
+        while True:
+            read = self._drain(socket, deadline, bad)
+            intake.look_at_clock()
+            left = deadline - intake.mono
+            if left <= 0 or not read or intake.pending.count >= BATCH_SAMPLES:
+                return
+            pouring = read >= BUSY_MESSAGES and intake.bad < bad
+            time.sleep(BUSY_SECONDS if pouring else left)
+
+    def _drain(self, socket: zmq.Socket[bytes], deadline: float, bad: int) -> int:
+        """Read what is there, within bounds; return the number of messages."""
+        intake, recv, more = self._intake, socket.recv, socket.getsockopt
+        take, pending, monotonic = intake.frame, intake.pending, self._clock.monotonic
+        read = 0
+        try:
+            while pending.count < BATCH_SAMPLES and intake.bad < bad:
+                if not read & 63 and monotonic() > deadline:
+                    break
+                read += 1
+                if self._tail:
+                    recv(zmq.NOBLOCK)
+                else:
+                    identity = recv(zmq.NOBLOCK)
+                    take(identity, recv(zmq.NOBLOCK))
+                self._tail = bool(more(zmq.RCVMORE))
+        except zmq.Again:
+            read -= 1
+        return read
+
+    def _answer(self, socket: zmq.Socket[bytes]) -> None:
+        answers = self._intake.answers
+        while answers:
+            try:
+                socket.send_multipart(answers.popleft(), zmq.NOBLOCK)
+            except zmq.ZMQError:
+                continue
+
+    def _is_caught_up(self, age: float) -> bool:
+        intake = self._intake
+        settled = intake.mono - intake.introduced >= NEWEST_SECONDS
+        return age >= FIRST_SECONDS and settled and intake.complete and not intake.answers

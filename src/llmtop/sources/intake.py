@@ -1,0 +1,317 @@
+"""What a hub makes of frames: sessions, series and samples, and what it answers. No sockets here.
+
+Nothing that a frame may hold raises: what is not of the protocol is counted in `bad` and left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from llmtop.clock import Clock
+from llmtop.errors import WireError
+from llmtop.samples import Batch, Event, Histogram, RunEnd, RunInfo, SeriesInfo
+from llmtop.sources.history import read_buckets, read_histogram
+from llmtop.sources.introduce import (
+    LARGEST,
+    Definition,
+    read_bye,
+    read_definitions,
+    read_event,
+    read_hello,
+    whole,
+)
+from llmtop.sources.jsonframe import JsonSample, read_sample
+from llmtop.sources.liveness import watch
+from llmtop.sources.pending import Pending
+from llmtop.sources.processes import local_birth
+from llmtop.sources.sequence import TAKE, Sequence, Verdict
+from llmtop.sources.session import History, SeriesKeys, Session
+from llmtop.wire import FROM_SEQ, Frame, Kind, pack, read_json, unpack
+
+Key = TypeVar("Key")
+MAX_SESSIONS = 4096
+"""Sessions one hub knows: every rank of a large job with room for its restarts."""
+MAX_ANSWERS = 8192
+"""Answers waiting to be sent: two a session."""
+MAX_STRANGERS = 4096
+"""Connections remembered for having been asked who they are."""
+ASK_SECONDS = 1.0
+"""The least between two such questions to one connection."""
+MAX_HELD_BYTES = 1 << 26
+"""History held until it is complete: what 4096 series with 256 buckets each take."""
+
+
+class Intake:
+    """Everything a hub knows, whatever becomes of its socket."""
+
+    def __init__(self, clock: Clock, source: str = "local") -> None:
+        self.sessions: dict[int, Session] = {}
+        """By wire session."""
+        self.clients: dict[tuple[bytes, str], Session] = {}
+        """Those that send JSON, by connection and run name."""
+        self.answers: deque[tuple[bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
+        """(identity, frame) to be sent."""
+        self.pending = Pending()
+        self.bad = 0
+        """Frames, and entries of frames, that were not of the protocol."""
+        self.introduced = clock.monotonic()
+        """When the newest HELLO of a new session came."""
+        self.now, self.mono = clock.time(), clock.monotonic()
+        self._clock, self._source = clock, source
+        self._keys = SeriesKeys()
+        self._strangers: dict[bytes, float] = {}
+        self._runs: list[RunInfo] = []
+        self._series: list[SeriesInfo] = []
+        self._history: list[History] = []
+        self._events: list[Event] = []
+        self._ends: list[RunEnd] = []
+        self._alive: tuple[str, ...] = ()
+        self._dropped = 0
+        self._handlers: dict[int, Callable[[Session, Frame], None]] = {
+            Kind.DATA: self._data, Kind.DEFS: self._definitions, Kind.BYE: self._bye,
+            Kind.PING: self._ping, Kind.PONG: self._pong, Kind.BUCKETS: self._folded,
+            Kind.HIST: self._folded, Kind.EVENT: self._event,
+        }  # fmt: skip
+
+    def look_at_clock(self) -> None:
+        """Let `now` and `mono` be now: what comes next is of that moment."""
+        self.now, self.mono = self._clock.time(), self._clock.monotonic()
+
+    def frame(self, identity: bytes, data: bytes) -> None:
+        """Take in one message of connection `identity`."""
+        try:
+            if data[:1] == b"{":
+                self._json(identity, read_sample(data, self.now))
+                return
+            frame = unpack(data)
+            if frame.kind == Kind.HELLO:
+                self._hello(identity, frame)
+                return
+            session = self.sessions.get(frame.session)
+            if session is None:
+                self._who(identity)
+                return
+            self._hear(session, identity)
+            handler = self._handlers.get(frame.kind)
+            if handler is not None:
+                handler(session, frame)
+        except WireError:
+            self.bad += 1
+
+    def tick(self) -> None:
+        """Do what time asks for: pings, deaths, who is alive, history that was held long enough."""
+        for session in (*self.sessions.values(), *self.clients.values()):
+            found = watch(session, self.mono)
+            if found.ping:
+                self._answer(session, pack(Kind.PING, session=session.wire))
+            if found.died:
+                session.over = "died"
+                self._ends.append(RunEnd(session.info.key, session.wall, "died", found.died))
+            if found.history:
+                self._release(session)
+        heard = [s for s in (*self.sessions.values(), *self.clients.values()) if s.unreported]
+        self._alive = tuple(session.info.key for session in heard if not session.over)
+        for session in heard:
+            session.unreported = False
+
+    def forgive(self) -> None:
+        """Let every session count as heard now: it was this side that slept."""
+        for session in (*self.sessions.values(), *self.clients.values()):
+            session.heard = self.mono
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the sessions had when they were first heard has arrived."""
+        return not any(session.lacks(self.mono) for session in self.sessions.values())
+
+    def take(self, *, caught_up: bool = False) -> Batch | None:
+        """Return what came since the last call, None if that is nothing."""
+        samples = self.pending.take()
+        rows = [part for part in self._history if not isinstance(part, Histogram)]
+        batch = Batch(
+            tuple(self._runs), tuple(self._series), np.concatenate(rows) if rows else None,
+            tuple(part for part in self._history if isinstance(part, Histogram)), samples,
+            tuple(self._events), tuple(self._ends), self._alive,
+            self._dropped + self.pending.unknown, caught_up,
+        )  # fmt: skip
+        some = (self._runs or self._series or self._history or samples is not None or self._events
+                or self._ends or self._alive or batch.dropped or caught_up)  # fmt: skip
+        self._runs, self._series, self._history, self._events, self._ends = [], [], [], [], []
+        self._alive, self._dropped, self.pending.unknown = (), 0, 0
+        return batch if some else None
+
+    def _hear(self, session: Session, identity: bytes) -> None:
+        session.heard, session.wall, session.identity = self.mono, self.now, identity
+        session.unreported = True
+        if session.over == "died":
+            session.over = ""
+            self._introduce(session)
+
+    def _introduce(self, session: Session) -> None:
+        self._runs.append(session.info)
+        self._ends = [end for end in self._ends if end.run != session.info.key]
+
+    def _hello(self, identity: bytes, frame: Frame) -> None:
+        hello = read_json(frame, dict)
+        info = read_hello(hello, f"{frame.session:016x}", self._source)
+        first = whole(hello.get("first_seq"), 0, LARGEST) or 0
+        session = self.sessions.get(frame.session)
+        if session is None:
+            session = Session(info, frame.session, identity, self.mono, self.now, Sequence(first))
+            if not self._room():
+                raise WireError("more sessions than a hub knows")
+            self.sessions[frame.session] = session
+            session.birth = local_birth(info)
+            self.introduced = self.mono
+        else:
+            self._resume(session, info, first)
+        self._strangers.pop(identity, None)
+        self._hear(session, identity)
+        if session.over != "ended":
+            self._introduce(session)
+        self._answer(session, pack(Kind.PING, session=session.wire))
+
+    def _resume(self, session: Session, info: RunInfo, first: int) -> None:
+        """Go on with a session that says HELLO again and will send all it has from `first` on."""
+        session.info, session.held, session.held_bytes = info, [], 0
+        session.historic = session.historic and not session.passed
+        expected = session.sequence.expected or 0
+        if session.sequence.skip(first) and not session.historic:
+            self._dropped += session.records_in(first - expected)
+
+    def _room(self) -> bool:
+        """Make room for one more session by forgetting one that is over."""
+        if len(self.sessions) + len(self.clients) < MAX_SESSIONS:
+            return True
+        return _forget_one(self.sessions) or _forget_one(self.clients)
+
+    def _who(self, identity: bytes) -> None:
+        """Ask a connection whose session is not known to introduce itself."""
+        if self.mono - self._strangers.get(identity, -ASK_SECONDS) < ASK_SECONDS:
+            return
+        if len(self._strangers) >= MAX_STRANGERS:
+            self._strangers.clear()
+        self._strangers[identity] = self.mono
+        self.answers.append((identity, pack(Kind.PING)))
+
+    def _definitions(self, session: Session, frame: Frame) -> None:
+        for wanted in read_definitions(read_json(frame, list)):
+            if wanted is None:
+                self.bad += 1
+                continue
+            self._define(session, wanted)
+
+    def _define(self, session: Session, wanted: Definition) -> None:
+        known = session.defined.get(wanted.sid)
+        if known == wanted:
+            return
+        if known is not None:
+            # Samples that came under the sid's old name keep it.
+            self.pending.settle()
+        made = self._keys.define(session, wanted)
+        if made is not None:
+            self._series.append(made)
+
+    def _data(self, session: Session, frame: Frame) -> None:
+        verdict = session.sequence.judge(frame.seq, self.mono)
+        if verdict is not TAKE:
+            self._heed(session, verdict)
+            if not verdict.take:
+                return
+        if session.historic:
+            self._release(session)
+            session.historic = False
+        session.messages += 1
+        session.records += frame.count
+        self.pending.add(session, frame.payload, frame.count, frame.t0)
+
+    def _heed(self, session: Session, verdict: Verdict) -> None:
+        self._dropped += session.records_in(verdict.lost)
+        if verdict.ask:
+            wanted = FROM_SEQ.pack(session.sequence.expected or 0)
+            self._answer(session, pack(Kind.REPLAY, wanted, session=session.wire))
+
+    def _folded(self, session: Session, frame: Frame) -> None:
+        if not session.historic:
+            return
+        part: History | None
+        if frame.kind == Kind.HIST:
+            part = read_histogram(session, frame)
+        else:
+            part, lost = read_buckets(session, frame)
+            self._dropped += lost
+        if part is None:
+            return
+        session.held.append(part)
+        session.held_bytes += len(frame.payload)
+        if session.held_bytes > MAX_HELD_BYTES:
+            self._release(session)
+
+    def _release(self, session: Session) -> None:
+        session.passed = session.passed or bool(session.held)
+        self._history += session.held
+        session.held, session.held_bytes = [], 0
+
+    def _event(self, session: Session, frame: Frame) -> None:
+        event = read_json(frame, dict)
+        if event.get("level") == "dropped":
+            upcoming = whole(event.get("next_seq"), 0, LARGEST)
+            if upcoming is None or session.sequence.skip(upcoming):
+                self._dropped += whole(event.get("count"), 0, LARGEST) or 0
+            return
+        if 0 < frame.seq <= session.newest_event:
+            return
+        session.newest_event = max(frame.seq, session.newest_event)
+        self._events.append(read_event(event, session.info.key, self.now))
+
+    def _bye(self, session: Session, frame: Frame) -> None:
+        self._release(session)
+        if session.over == "ended":
+            return
+        session.over = "ended"
+        reason, text = read_bye(read_json(frame, dict))
+        self._ends.append(RunEnd(session.info.key, self.now, reason, text))
+
+    def _ping(self, session: Session, frame: Frame) -> None:
+        if not session.sequence.gap:
+            seq = session.sequence.expected or 0
+            self._answer(session, pack(Kind.PONG, session=session.wire, seq=seq))
+
+    def _pong(self, session: Session, frame: Frame) -> None:
+        if session.upcoming is None:
+            session.upcoming = frame.seq
+        self._heed(session, session.sequence.behind(frame.seq, self.mono))
+
+    def _answer(self, session: Session, frame: bytes) -> None:
+        self.answers.append((session.identity, frame))
+
+    def _json(self, identity: bytes, sample: JsonSample) -> None:
+        session = self.clients.get((identity, sample.run))
+        if session is None:
+            if not self._room():
+                raise WireError("more sessions than a hub knows")
+            key = f"json-{identity.hex()}-{sample.run}"
+            info = read_hello({**sample.about, "name": sample.run}, key, self._source)
+            info = replace(info, started=info.started or sample.time)
+            session = Session(info, 0, identity, self.mono, self.now, Sequence())
+            session.birth = local_birth(info)
+            self.clients[identity, sample.run] = session
+            self._introduce(session)
+        self._hear(session, identity)
+        sids = [session.sid(name) for name in sample.values]
+        for sid, name in zip(sids, sample.values, strict=True):
+            self._define(session, Definition(sid, name, "gauge", "", ""))
+        self.pending.add_row(session, sids, list(sample.values.values()), sample.time, sample.step)
+
+
+def _forget_one(known: dict[Key, Session]) -> bool:
+    """Forget the oldest session that is over, if there is one."""
+    over = next((key for key, session in known.items() if session.over), None)
+    if over is not None:
+        del known[over]
+    return over is not None
