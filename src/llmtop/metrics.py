@@ -119,6 +119,8 @@ METRICS: tuple[Metric, ...] = (
        kind="counter"),
     _m("errors", "errors", "", "down", "requests", "errors_total", "request_errors",
        "failed_requests", kind="counter"),
+    _m("cancelled", "cancelled", "requests", "", "requests", "cancelled_requests",
+       "requests_cancelled", "requests_aborted", kind="counter"),
     _m("requests_running", "running", "", "", "queue", "num_requests_running", "running",
        "running_requests"),
     _m("requests_waiting", "waiting", "", "down", "queue", "num_requests_waiting", "waiting",

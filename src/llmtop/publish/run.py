@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from llmtop.publish import environment, process, tensors, values
 from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
 from llmtop.publish.inbox import Inbox
+from llmtop.publish.request import Request, Requests
 
 MAX_HANDLES = 4096
 """Handles remembered by name: as many as there can be series."""
@@ -28,7 +29,7 @@ class Run:
 
     __slots__ = (
         "_about", "_append", "_endpoint", "_handles", "_inbox", "_items", "_opened_pid",
-        "_retry_at", "_stream",
+        "_requests", "_retry_at", "_stream",
     )  # fmt: skip
 
     def __init__(self, inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> None:
@@ -37,6 +38,7 @@ class Run:
         self._items, self._append = inbox.items, inbox.append
         self._about, self._endpoint = about, endpoint
         self._handles: dict[tuple[type[Handle], Any], Any] = {}
+        self._requests: Requests | None = None
         self._stream: Any = None
         self._opened_pid = os.getpid()
         self._retry_at = 0.0
@@ -134,6 +136,23 @@ class Run:
     def gauge(self, name: str, unit: str = "") -> Gauge:
         """Return a handle for one name of `log` in a hot path; it does not advance the step."""
         return self._handle(Gauge, name, unit)
+
+    def request(
+        self, prompt_tokens: Any = None, queued: bool = False, *extra: object, **unknown: object
+    ) -> Request:
+        """Return a request that begins now; a context manager.
+
+        Args:
+            prompt_tokens: Of the prompt, if they are known already.
+            queued: Whether it waits until its `started` is called; it runs from now on if not.
+            *extra: Ignored, and told once.
+            **unknown: The same.
+        """
+        if extra or unknown:
+            self._ignored("request", extra, unknown)
+        if self._requests is None:
+            self._requests = Requests(self, self._inbox)
+        return Request(self._requests, prompt_tokens, queued)
 
     def finish(self, reason: object = None, *extra: object, **unknown: object) -> None:
         """End the run: send what is queued, and wait half a second at most until it arrived.
