@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,21 +27,27 @@ def rendezvous(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(variable, raising=False)
     yield directory
     drain = process._drain
-    for stream in drain.streams if drain is not None else ():
-        process.finish(stream, {"reason": "finished", "text": ""})
+    streams = drain.streams if drain is not None else ()
+    for stream in streams:
+        stream.session.inbox.close("finished")
+        stream.end({"reason": "finished", "text": ""})
+        # Nobody listens any more, so that there is no answer to wait for.
+        stream._deadline = 0.0
+    if drain is not None:
+        drain.wake()
+    for stream in streams:
+        assert stream.ended.wait(15.0)
     current._current = None
     shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Iterator[object]:
+def script(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts a Python script in a process of its own."""
-    import subprocess
-
     started: list[subprocess.Popen[str]] = []
 
-    def start(source: str, *arguments: str, **options: object) -> subprocess.Popen[str]:
-        path = tmp_path / "script.py"
+    def start(source: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        path = tmp_path / f"script{len(started)}.py"
         path.write_text(source)
         process = subprocess.Popen(
             [sys.executable, str(path), *arguments], text=True,

@@ -155,7 +155,7 @@ class Listener:
         event = read_json(frame, dict)
         if frame.seq == 0 and event["level"] == "dropped":
             heard.dropped += event["count"]
-            heard.expected = event["next_seq"]
+            heard.expected = event.get("next_seq", heard.expected)
         if frame.seq == 0 or frame.seq not in heard.seen_events:
             heard.events.append(event)
             heard.seen_events.add(frame.seq)

@@ -91,6 +91,12 @@ class Encoder:
         """Whether CUDA values are still on their way."""
         return bool(self._arriving)
 
+    def abandon(self) -> int:
+        """Give up CUDA values that are still on their way; return how many."""
+        waiting = len(self._arriving)
+        self._arriving.clear()
+        return waiting
+
     def _log(self, t: float, step: int | None, metrics: dict[Any, Any]) -> None:
         step = self._step(step)
         dt = self._dt(t)

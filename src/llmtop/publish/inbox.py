@@ -8,6 +8,10 @@ from typing import Any
 
 MAX_QUEUED = 262_144
 """Calls that may wait: what a tight loop queues in a tenth of a second, some 60 MB of them."""
+FEW_VALUES = 8
+"""Values a call may hold and count as one; 170 MB if all hold so many."""
+TEXT_WIDTH = 32
+"""How many values the text of an event counts for: as many bytes as it may keep."""
 MAX_PROBLEMS = 32
 """Kinds of mistake that are told, once each; all are counted."""
 
@@ -41,6 +45,10 @@ class Inbox:
     def open(self) -> None:
         """Let calls in."""
         self.state, self.room = "open", MAX_QUEUED
+
+    def takes(self, width: int) -> bool:
+        """Return whether a call of `width` values may be queued: wide ones find room for fewer."""
+        return len(self.items) * max(width, FEW_VALUES) < self.room * FEW_VALUES
 
     def close(self, state: str) -> None:
         """Let no more calls in, and remember why."""

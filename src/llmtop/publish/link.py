@@ -107,6 +107,24 @@ class Link:
             self._said_bye = True
             self._outbox.extend(self._session.farewell(ending))
 
+    def cut(self, ending: dict[str, str], abandoned: int) -> None:
+        """Give up what is left to send, tell how much that is, and queue BYE.
+
+        Args:
+            ending: What BYE says.
+            abandoned: Samples that never came into a frame.
+        """
+        session, ring = self._session, self._session.ring
+        if not self.open:
+            return
+        if self._seq < ring.next:
+            self._outbox.append(session.lost(ring.records - self._records, ring.next))
+            self._seq, self._records = ring.next, ring.records
+        if abandoned:
+            self._outbox.append(session.lost(abandoned))
+        self._said_bye = True
+        self._outbox.extend(session.farewell(ending))
+
     def close(self) -> None:
         """Let go of the socket; only a BYE may linger."""
         self._socket.close(BYE_LINGER_MS if self._said_bye else 0)
@@ -131,7 +149,7 @@ class Link:
         self._events = session.event_count
         if self._seq < ring.first:
             before = ring.records_before(ring.first)
-            self._outbox.append(session.lost(before - self._records))
+            self._outbox.append(session.lost(before - self._records, ring.first))
             self._seq, self._records = ring.first, before
         elif self._seq < ring.next:
             self._outbox.append(ring.frame(self._seq))

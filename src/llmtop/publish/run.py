@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 from llmtop.publish import environment, process, tensors, values
 from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
-from llmtop.publish.inbox import Inbox
+from llmtop.publish.inbox import FEW_VALUES, TEXT_WIDTH, Inbox
 from llmtop.publish.request import Request, Requests
 
 MAX_HANDLES = 4096
 """Handles remembered by name: as many as there can be series."""
+MAX_TEXT = 1000
+"""Characters kept of an event: twice what is told, as it may hold unprintable ones."""
 RETRY_SECONDS = 1.0
 """Between attempts to open a session where there are no threads or descriptors left."""
 
@@ -70,6 +72,7 @@ class Run:
                 type(metrics) is dict
                 and (step is None or type(step) is int)
                 and len(self._items) < self._inbox.room
+                and (len(metrics) <= FEW_VALUES or self._inbox.takes(len(metrics)))
             ):
                 for value in metrics.values():
                     kind = type(value)
@@ -116,8 +119,8 @@ class Run:
     ) -> None:
         """Queue a line for the event list, with a mark on every chart."""
         try:
-            if self._admits():
-                self._append((now(), (str(level), str(text))))
+            if self._admits(TEXT_WIDTH):
+                self._append((now(), (str(level)[:MAX_TEXT], str(text)[:MAX_TEXT])))
             elif self._inbox.state == "open":
                 self._inbox.drop()
             if extra or unknown:
@@ -217,9 +220,9 @@ class Run:
                 self._inbox.close("waiting")
             return self._stream is not None
 
-    def _admits(self) -> bool:
-        """Return whether there is room for a call, where the short test said no."""
-        if len(self._items) < self._inbox.room:
+    def _admits(self, width: int = 1) -> bool:
+        """Return whether there is room for a call of `width` values, were it in a new session."""
+        if self._inbox.takes(width):
             return True
         return self._inbox.state in ("forked", "waiting") and self._open()
 
@@ -231,9 +234,12 @@ class Run:
         if not isinstance(metrics, Mapping):
             if self._admits():
                 self._inbox.problem(f"log() takes a dict, not {type(metrics).__name__}")
-        elif self._admits():
+        elif self._admits(len(metrics)):
             flat = values.flatten(metrics, self._inbox.problem)
-            self._append((now(), self._whole_step(step), flat))
+            if self._inbox.takes(len(flat)):
+                self._append((now(), self._whole_step(step), flat))
+            else:
+                self._inbox.drop(len(flat))
         elif self._inbox.state not in ("off", "finished"):
             self._inbox.drop(len(metrics))
 

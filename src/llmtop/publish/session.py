@@ -60,7 +60,7 @@ class Session:
             self._take_events()
             if waiting <= CHUNK or time.monotonic() > deadline:
                 break
-            if waiting < BUSY:
+            if waiting < BUSY and self.inbox.room:
                 time.sleep(0)
         return (self.ring.next, self.event_count) != before
 
@@ -117,16 +117,29 @@ class Session:
         newer = self.event_count - after
         return list(self._events)[-newer:] if newer > 0 else []
 
-    def lost(self, samples: int) -> bytes:
-        """Return the EVENT that tells a monitor what left the ring before it was read."""
-        event = {
-            "t": time.time(),
-            "level": "dropped",
-            "text": f"{samples} samples left the replay ring before this monitor read them",
-            "count": samples,
-            "next_seq": self.ring.first,
-        }
+    def lost(self, samples: int, next_seq: int | None = None) -> bytes:
+        """Return the EVENT that tells a monitor how many samples it will not get.
+
+        Args:
+            samples: How many.
+            next_seq: The DATA frame that comes after them; None if they never were in one.
+        """
+        text = f"{samples} samples were gone before this monitor could be sent them"
+        event = {"t": time.time(), "level": "dropped", "text": text, "count": samples}
+        if next_seq is not None:
+            event["next_seq"] = next_seq
         return pack_json(Kind.EVENT, event, session=self.id)
+
+    def abandon(self) -> int:
+        """Empty the queue of a run that may not wait any longer; return how many samples it held.
+
+        CUDA values that are still on their way count, too.
+        """
+        items, samples = self.inbox.items, self._encoder.abandon()
+        while items:
+            item = items.popleft()
+            samples += len(item[2]) if len(item) == 3 else len(item) == 4
+        return samples
 
     def farewell(self, ending: dict[str, str]) -> list[bytes]:
         """Return BYE, and the PING whose answer says that it has arrived."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -20,9 +21,13 @@ HURRY_SECONDS = 0.005
 """Between flushes while a monitor reads history, or a run is ending."""
 END_SECONDS = 0.45
 """For the last samples of a run to reach its monitors; finish() waits half a second in all."""
+CUT_SECONDS = 0.1
+"""Of these, for telling what will not arrive and how the run ended."""
 MIN_FREE_PIPES = 16
 """Pipes (two descriptors each) that must be free: libzmq aborts where it finds none, and the
 user's process needs some too. A context and its first connection take eight."""
+NO_ENDPOINT = (errno.EINVAL, errno.EPROTONOSUPPORT, errno.ENAMETOOLONG, errno.ENODEV)
+"""What libzmq says of an address that will never do; anything else is tried again."""
 
 _context: Any = None
 
@@ -74,6 +79,7 @@ class Stream:
         self._links: dict[str, Link] = {}
         self._ending: dict[str, str] | None = None
         self._deadline = 0.0
+        self._cut = False
         self.ended = threading.Event()
 
     def end(self, ending: dict[str, str]) -> None:
@@ -94,7 +100,7 @@ class Stream:
             try:
                 self._links[address] = connect(address, self.session)
             except zmq.ZMQError as error:
-                if address == self._endpoint and error.errno == zmq.EINVAL:
+                if address == self._endpoint and error.errno in NO_ENDPOINT:
                     self._endpoint = None
                     self.session.inbox.problem(f"{address!r} is no endpoint", 0)
             except OSError:
@@ -118,6 +124,11 @@ class Stream:
         return ACTIVE_SECONDS if took else IDLE_SECONDS
 
     def _end(self, now: float, ending: dict[str, str]) -> float:
+        if now > self._deadline - CUT_SECONDS and not self._cut:
+            self._cut = True
+            abandoned = self.session.abandon()
+            for link in self._links.values():
+                link.cut(ending, abandoned)
         for link in self._links.values():
             if self.session.empty:
                 link.say_bye(ending)

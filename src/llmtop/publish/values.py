@@ -11,6 +11,8 @@ MAX_DEPTH = 8
 """Nested dicts that are followed: deeper than any config, shallower than a cycle."""
 MAX_VALUES = 8192
 """Values a call may hold: as many as a frame."""
+MAX_TEXT = 200
+"""Characters kept of a text, in which one may find a number: what is told of it."""
 SIMPLE = frozenset({float, int, bool, str, type(None)})
 """Immutable and cheap to convert later, in the thread."""
 
@@ -33,7 +35,7 @@ def _flatten(
     for key, value in metrics.items():
         name = f"{prefix}/{key}" if prefix else key
         if type(value) in SIMPLE:
-            flat[name] = value
+            flat[name] = value[:MAX_TEXT] if type(value) is str else value
         elif isinstance(value, Mapping):
             if depth >= MAX_DEPTH:
                 complain(f"a dict nested deeper than {MAX_DEPTH} cannot be logged")
@@ -51,7 +53,7 @@ def _flatten(
 def convert(value: Any, complain: Complain) -> Any:
     """Return `value` as a float, a Slot for one that is still on its way from a GPU, or None."""
     if type(value) in SIMPLE:
-        return value
+        return value[:MAX_TEXT] if type(value) is str else value
     try:
         torch = tensors.torch_of(value)
         if torch is not None:
