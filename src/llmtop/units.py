@@ -156,8 +156,8 @@ def format_axis(values: Sequence[float], unit: str = "") -> list[str]:
     elif top >= 10_000 or (top >= 1000 and all(v % 100 == 0 for v in finite)):
         scale, suffix = next((s, n) for s, n in _SI if top >= s)
     scaled = [v / scale for v in values]
-    if 0 < top / scale < 1e-3:
-        return [_exponent(v) for v in values]
+    if 0 < top / scale < 1e-3 or top >= 1e15:
+        return _exponents(values)
     places = _places(scaled)
     return ["0" if v == 0 else f"{v:,.{places}f}{suffix}" for v in scaled]
 
@@ -174,6 +174,14 @@ def _exponent(value: float, places: int = 1) -> str:
         return "0"
     mantissa, exponent = f"{value:.{places}e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def _exponents(values: Sequence[float]) -> list[str]:
+    """Return values in scientific notation, each as exact as axis ticks need it."""
+    return [
+        _exponent(v, next((n for n in (1, 2, 3) if math.isclose(float(f"{v:.{n}e}"), v)), 4))
+        if math.isfinite(v) else str(_special(v)) for v in values
+    ]  # fmt: skip
 
 
 def _places(values: Sequence[float]) -> int:

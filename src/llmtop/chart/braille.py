@@ -21,6 +21,8 @@ DOTS_A_CELL = 4
 """Dot rows in a cell; there are two dot columns."""
 CHEQUER = 0x95
 """Every second dot of a cell, the same in all cells because its four rows are an even number."""
+LARGE = 1e300
+"""Numbers beyond are made smaller before they are subtracted."""
 _LEFT = np.array([0x00, 0x01, 0x03, 0x07, 0x47], dtype=np.uint8)
 _RIGHT = np.array([0x00, 0x08, 0x18, 0x38, 0xB8], dtype=np.uint8)
 """Bits of the upper k dots in the left and in the right column of a cell, k = 0..4."""
@@ -72,6 +74,9 @@ def bridged(values: F8, longest: int) -> F8:
     place = np.arange(len(values))
     after = np.minimum(np.searchsorted(seen, place), len(seen) - 1)
     holes = np.diff(seen, prepend=seen[0]) - 1
-    out = np.interp(place, seen, values[seen], left=np.nan, right=np.nan)
+    # The difference of two values must be a number too.
+    size = 4.0 if np.abs(values[seen]).max() > LARGE else 1.0
+    out = np.interp(place, seen, values[seen] / size, left=np.nan, right=np.nan) * size
     out[(holes[after] > longest) & (place != seen[after])] = np.nan
+    out[seen] = values[seen]
     return out

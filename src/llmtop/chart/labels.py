@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,27 +16,41 @@ from llmtop.chart.ticks import log_ticks, ticks
 from llmtop.chart.traces import line_role
 from llmtop.units import format_axis
 
-ROWS_A_TICK = 3
-ROWS_A_LOG_TICK = 2
-"""Log axes are read by their labels: one cannot count between them."""
-MOST_TICKS = 8
-"""More y labels than these are a column of numbers, not an axis."""
+ROWS_A_TICK = 2
+"""An empty row between two labels: nearer they would be a column of numbers, not an axis."""
+MOST_TICKS = 6
+"""More grid lines than these would be seen before the data."""
 _SHORT_UNITS = {" GiB": "G", " MiB": "M", " KiB": "K", " TiB": "T"}
+KIB, LARGEST_POWER = 1024.0, 4
+"""Byte labels are round in KiB, MiB, GiB or TiB, not in powers of ten."""
 MOST_Y_LABEL = 9
 """Cells beyond which a y label costs the chart more than it tells."""
 
 
 def y_ticks(scale: Scale, unit: str) -> dict[int, str]:
     """Return row of cells -> label, from the top; at most one tick a row."""
-    rows = ROWS_A_LOG_TICK if scale.log else ROWS_A_TICK
-    most = min(MOST_TICKS, max(2, -(-scale.cells // rows)))
-    values = (log_ticks if scale.log else ticks)(scale.low, scale.high, most)
+    most = min(MOST_TICKS, max(2, -(-scale.cells // ROWS_A_TICK)))
+    size = _unit_size(scale, unit)
+    found_at = (log_ticks if scale.log else ticks)(scale.low / size, scale.high / size, most)
+    values = [value * size for value in found_at]
+    labels = format_axis(values, unit)
+    if scale.log and size == 1.0:
+        # Decades apart, they need no decimals in common.
+        labels = [format_axis([value], unit)[0] for value in values]
     found: dict[int, str] = {}
-    for value, label in sorted(zip(values, format_axis(values, unit), strict=True), reverse=True):
+    for value, label in sorted(zip(values, labels, strict=True), reverse=True):
         row = scale.cell(value)
-        if row is not None:
-            found.setdefault(row, label)
+        if row is not None and row not in found and label not in found.values():
+            found[row] = label
     return found
+
+
+def _unit_size(scale: Scale, unit: str) -> float:
+    """Return the bytes of the binary unit that labels are in (of other units, 1)."""
+    top = max(abs(scale.low), abs(scale.high))
+    if unit != "bytes" or top < KIB:
+        return 1.0
+    return KIB ** min(LARGEST_POWER, math.floor(math.log(top, KIB) + 1e-12))
 
 
 def y_label_cells(low: float, high: float, unit: str, log: bool, rows: int) -> int:

@@ -42,7 +42,7 @@ class Scale:
     def row(self, value: float) -> int | None:
         """Return the dot row of one value, None where it lies out of the range."""
         spare = (self.high / 2 - self.low / 2) * 1e-9
-        if not self.low - spare <= value <= self.high + spare:
+        if not (math.isfinite(value) and self.low - spare <= value <= self.high + spare):
             return None
         return int(self.rows(np.array([value], dtype=np.float64))[0])
 

@@ -49,8 +49,9 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         return []
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for steps in LOG_STEPS:
-        found = [s * 10.0**e for e in range(first, last + 1) for s in steps
-                 if low * (1 - 1e-9) <= s * 10.0**e <= high * (1 + 1e-9)]
+        found = [value for e in range(first, last + 1) for s in steps
+                 if low * (1 - 1e-9) <= (value := float(f"{s:g}e{e}")) <= high * (1 + 1e-9)
+                 and 0 < value < math.inf]
         if len(found) <= most:
             return found if len(found) > 1 else ticks(low, high, most) or found
     every = -(-len(found) // most)
@@ -76,8 +77,15 @@ def x_ticks(
         found = _elapsed(grid, room)
     else:
         values = [v for v in ticks(grid.start, grid.stop, room) if v >= 0 and v == round(v)]
-        found = [*zip(values, format_axis(values), strict=True)]
+        found = [*zip(values, _counts(values), strict=True)]
     return [(grid.column(value), label) for value, label in found if label]
+
+
+def _counts(values: list[float]) -> list[str]:
+    """Return labels of whole numbers: in k, M or G only where that is shorter."""
+    short, full = format_axis(values), [f"{value:,.0f}" for value in values]
+    told_apart = len(set(short)) == len(short)
+    return short if told_apart and sum(map(len, short)) < sum(map(len, full)) else full
 
 
 def _time_step(grid: Grid, room: int) -> float:
