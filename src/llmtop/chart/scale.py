@@ -60,4 +60,4 @@ def scale(low: float, high: float, log: bool, cells: int) -> Scale:
     if low == high:
         pad = abs(low) * 0.1 or 1.0
         low, high = max(low - pad, -1e308), min(high + pad, 1e308)
-    return Scale(low, high, log and low > 0, cells)
+    return Scale(low, high, log and low > 0 and math.log10(low) < math.log10(high), cells)
