@@ -10,6 +10,10 @@ import numpy as np
 from llmtop.chart.braille import DOTS_A_CELL, F8
 
 
+LARGEST_MIDDLE = 1e308
+"""Around a larger number there is no room in float64."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """The y axis of a chart; what lies beyond its range is drawn at the edge."""
@@ -58,6 +62,7 @@ def scale(low: float, high: float, log: bool, cells: int) -> Scale:
         low, high = 0.0, 1.0
     low, high = min(low, high), max(low, high)
     if low == high:
-        pad = abs(low) * 0.1 or 1.0
-        low, high = max(low - pad, -1e308), min(high + pad, 1e308)
+        middle = min(max(low, -LARGEST_MIDDLE), LARGEST_MIDDLE)
+        pad = abs(middle) * 0.1 or 1.0
+        low, high = middle - pad, middle + pad
     return Scale(low, high, log and low > 0 and math.log10(low) < math.log10(high), cells)
