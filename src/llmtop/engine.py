@@ -48,6 +48,8 @@ class SourceState:
     """What it raised."""
     caught_up: bool = False
     """It has read everything that existed when it started, or has failed to."""
+    status: str = ""
+    """What it is at or lacks, as it says itself: how far a large log is read, a file denied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ class Engine:
             state.caught_up |= news.state in ("lost", "ended")
             return 0
         state.caught_up |= batch.caught_up
+        state.status = state.status if batch.status is None else batch.status
         self.store.apply(news.source, batch, now)
         return 0 if batch.samples is None else len(batch.samples)
 

@@ -124,3 +124,5 @@ class Batch:
     """Samples lost on the way, as counted by the source or told by the publisher."""
     caught_up: bool = False
     """The source has read everything that existed when it started."""
+    status: str | None = None
+    """What the source is at or lacks, in a line for the screen; "" nothing, None as before."""

@@ -47,7 +47,7 @@ class Derivation:
         """Follow the series that changed; return the ids of the derived series that grew."""
         grew = False
         for run in {store.series[number].run for number in changed}:
-            if run.phase != "serve":
+            if run.phase != "serve" and run.tags.get("steps") != "record":
                 grew |= self._follow(store, run)
         return store.commit(now) if grew else frozenset()
 

@@ -23,6 +23,10 @@ TAKEOVER_SECONDS = 6.0
 """Silence after which a new session may take a rank over: the heartbeat timeout of the wire."""
 MAX_EVENTS = 1000
 """Events kept a run: 40 screens of them."""
+MAX_LOG_LINES = 1000
+"""Lines of its output kept a run: what one scrolls back through before opening the file."""
+LOG_LEVEL = "log"
+"""Level of an event that is a plain line of output."""
 WORST_FIRST: tuple[EndReason, ...] = ("died", "failed", "finished")
 """What a run of several ended ranks is called: the worst of their ends."""
 
@@ -127,6 +131,8 @@ class Run:
     ranks: dict[int, RankState] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+    log: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_LOG_LINES))
+    """The last lines it printed that are neither metrics nor events."""
     series: list[Series] = field(default_factory=list)
     """Of every attempt, in order of first sight."""
     sessions: dict[int, Session] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llmtop.samples import Batch, RunInfo
-from llmtop.store.runs import Run, Session
+from llmtop.store.runs import LOG_LEVEL, Run, Session
 from llmtop.wire import OVERFLOW_NAME, clean_name
 
 MAX_RUNS = 4096
@@ -63,7 +63,8 @@ class Sessions:
                 touched.add(session.run)
         for event in batch.events:
             if (session := self.find(source, event.run)) is not None:
-                session.run.events.append(event)
+                plain = event.level == LOG_LEVEL
+                (session.run.log if plain else session.run.events).append(event)
                 touched.add(session.run)
         for end in batch.ends:
             if (session := self.find(source, end.run)) is not None:
