@@ -1,0 +1,185 @@
+"""Choosing among the formats of lines, by what is in them.
+
+A line goes to the formats of which it holds a mark, the one that hit last first. Generic formats
+are asked only for what no other knows, and only while no other has read this log; their first
+points are held back, since a program may print its settings long before its first metric.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from llmtop import metrics
+from llmtop.formats import trouble
+from llmtop.formats.base import Item, LineFormat, LineReader, Points
+from llmtop.samples import NO_STEP
+
+HELD_LINES = 5000
+"""Lines after which a generic format's points are believed: the longest preamble seen has 3 335."""
+HELD_ITEMS = 20_000
+"""Items held back at most."""
+REST_LINES = 1000
+"""Lines without a metric that are kept of one read: what a run's log pane holds."""
+MAX_LINE = 2000
+"""Characters of a kept line: ten rows of a wide terminal."""
+
+Found = tuple[LineFormat | None, Item]
+"""An item and the format that found it; None for what is found in any log."""
+
+
+@dataclass(slots=True)
+class _Try:
+    """One format on this log, and the reader that keeps its place in it."""
+
+    format: LineFormat
+    reader: LineReader
+    present: tuple[str, ...] = ()
+    """Its marks that occur in the text being read."""
+    points: int = 0
+
+
+@dataclass(slots=True)
+class Text:
+    """What one stretch of a log held."""
+
+    items: list[Found] = field(default_factory=list)
+    rest: deque[str] = field(default_factory=lambda: deque(maxlen=REST_LINES))
+    """The last lines that hold no metric."""
+    lines: int = 0
+
+
+class Chooser:
+    """Reads one log's lines with whatever formats know them."""
+
+    def __init__(self, formats: Sequence[LineFormat], *, forced: bool = False) -> None:
+        """Choose among `formats`; `forced`: the user named the one, so it is not doubted."""
+        tries = [_Try(known, known.reader()) for known in formats]
+        self._specific = [one for one in tries if forced or not one.format.generic]
+        self._generic = [one for one in tries if not forced and one.format.generic]
+        self._held: list[Found] | None = []
+        self._trouble = trouble.Trouble()
+        self.lines = 0
+        self.settled = forced
+        """Some format that is not generic has read this log, or was named by the user."""
+
+    def read(self, text: str) -> Text:
+        """Return what is in `text`: whole lines, cleaned, that end in LF, CR LF or a bare CR."""
+        out = Text()
+        for one in (*self._specific, *self._generic):
+            one.present = tuple(mark for mark in one.format.marks if mark in text)
+        present = [one for one in self._specific if one.present]
+        generic = [] if self.settled else [one for one in self._generic if one.present]
+        watched = any(mark in text for mark in trouble.MARKS)
+        overwritten = "\r" in text
+        if overwritten:
+            text = text.replace("\r\n", "\n")
+        for physical in text.split("\n"):
+            pieces = physical.split("\r") if overwritten and "\r" in physical else (physical,)
+            last = ""
+            for line in pieces:
+                if not line or line.isspace():
+                    continue
+                out.lines += 1
+                if self._offer(line, present, generic, out):
+                    continue
+                last = line
+                if watched or self._trouble.inside:
+                    note = self._trouble.read(line)
+                    if note is not None:
+                        out.items.append((None, note))
+            if last and last is pieces[-1]:
+                # A piece that a carriage return overwrites is not a line of the log.
+                out.rest.append(last[:MAX_LINE])
+        if present:
+            self._specific = [*present, *(one for one in self._specific if not one.present)]
+        self.lines += out.lines
+        if self.lines >= HELD_LINES:
+            self._release(out)
+        return out
+
+    def settle(self) -> Text:
+        """Return what was held back: there is no more for now."""
+        out = Text()
+        self._release(out)
+        return out
+
+    def end(self) -> Text:
+        """Return what is held back at the end of the log, unfinished records too."""
+        out = Text()
+        for one in self._specific:
+            self._take(one, one.reader.end(), out)
+        self._release(out)
+        for one in () if self.settled else self._generic:
+            self._take(one, one.reader.end(), out)
+        return out
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the formats that found points, the best first."""
+        tries = [one for one in (*self._specific, *self._generic) if one.points]
+        return [one.format.name for one in sorted(tries, key=lambda one: -one.points)]
+
+    def _offer(self, line: str, present: list[_Try], generic: list[_Try], out: Text) -> bool:
+        """Return whether some format knows the line."""
+        for place, one in enumerate(present):
+            for mark in one.present:
+                if mark in line:
+                    items = one.reader.read(line)
+                    break
+            else:
+                continue
+            if items is None:
+                continue
+            if place:
+                present.insert(0, present.pop(place))
+            self._take(one, items, out)
+            if self.settled and generic:
+                generic.clear()
+            return True
+        return bool(generic) and self._offer_generic(line, generic, out)
+
+    def _take(self, one: _Try, items: Iterable[Item], out: Text) -> None:
+        for item in items:
+            out.items.append((one.format, item))
+            if type(item) is Points:
+                one.points += 1
+                if not self.settled and not one.format.generic:
+                    self.settled, self._held = True, None
+
+    def _offer_generic(self, line: str, generic: list[_Try], out: Text) -> bool:
+        for place, one in enumerate(generic):
+            if not any(mark in line for mark in one.present):
+                continue
+            items = one.reader.read(line)
+            if items is None:
+                continue
+            known = [item for item in items if type(item) is not Points or is_metric(item)]
+            if not any(type(item) is Points for item in known):
+                continue
+            if place:
+                generic.insert(0, generic.pop(place))
+            one.points += len(known)
+            into = out.items if self._held is None else self._held
+            if len(into) < HELD_ITEMS or self._held is None:
+                into.extend((one.format, item) for item in known)
+            return True
+        return False
+
+    def _release(self, out: Text) -> None:
+        """Believe the generic formats from now on."""
+        if self._held is not None:
+            out.items[:0] = self._held
+            self._held = None
+
+
+def is_metric(point: Points) -> bool:
+    """Tell whether a generic format's point measures something: a step, or a name known to."""
+    return point.step != NO_STEP or _any_known(tuple(point.values))
+
+
+@lru_cache(maxsize=4096)
+def _any_known(names: tuple[str, ...]) -> bool:
+    return any(metrics.find(name) is not None for name in names)
