@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmtop.store import Store
+
+FIRST = {"loss": 32, "requests": 1}
+"""Points a snapshot waits for: a loss that has begun to fall, and somebody served."""
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -13,6 +21,17 @@ def run_demo(options: argparse.Namespace) -> int:
     from llmtop.demo.launch import Demo
 
     options.source = ["demo"]
-    snapshot = options.once or options.json or not sys.stdout.isatty()
-    with Demo():
-        return run_snapshot(options) if snapshot else run_watch(options)
+    with Demo() as demo:
+        if options.once or options.json:
+            code = run_snapshot(options, lambda store: under_way(store, demo.pids))
+        else:
+            code = run_watch(options)
+        for complaint in demo.complaints():
+            print(f"llmtop demo: {complaint}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def under_way(store: Store, pids: Collection[int]) -> bool:
+    """Tell whether the processes of the demo have numbers to show."""
+    series = [one for run in store.runs if run.pid in pids for one in run.series]
+    return all(any(one.name == name and one.n >= n for one in series) for name, n in FIRST.items())

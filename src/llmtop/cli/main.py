@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"llmtop: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE
     except BrokenPipeError:
-        sys.stderr.close()
+        # Python writes what is left at exit, and would end with 120 for it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
         return 130
@@ -34,17 +36,16 @@ def _run(argv: list[str]) -> int:
         raise UsageError("--fps: between 0.1 and 30 updates a second")
     if options.wait < 0:
         raise UsageError("--wait: seconds cannot be negative")
-    snapshot = options.once or options.json
+    if not (options.once or options.json or sys.stdout.isatty()):
+        print("llmtop: stdout is not a terminal, so this is --once", file=sys.stderr)  # noqa: T201
+        options.once = True
     if options.source[:1] == ["demo"]:
         if len(options.source) > 1:
             raise UsageError(f"demo takes no argument, got {options.source[1]!r}")
         from llmtop.cli.demo import run_demo
 
         return run_demo(options)
-    if not snapshot and not sys.stdout.isatty():
-        print("llmtop: stdout is not a terminal, so this is --once", file=sys.stderr)  # noqa: T201
-        snapshot = True
-    if snapshot:
+    if options.once or options.json:
         from llmtop.cli.snapshot import run_snapshot
 
         return run_snapshot(options)

@@ -1,0 +1,135 @@
+"""The numbers of a run, a row of text for each name: gauges, distributions, counters.
+
+A name that several ranks log is one row over all of them. Only the newest attempt is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from llmtop.metrics import group
+from llmtop.samples import SeriesKind
+from llmtop.store import Run, Series
+from llmtop.units import MISSING, format_value
+
+QUANTILES = (0.5, 0.9, 0.99)
+RATE_SECONDS = 10.0
+"""A counter's rate is that of the last ten seconds."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One name and its values, in the order of the columns of its kind."""
+
+    name: str
+    values: tuple[str, ...]
+    ranks: int
+    """Ranks the row is made of."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """How the series of one kind are told."""
+
+    kind: SeriesKind
+    titles: tuple[str, ...]
+    """Of all columns, most wanted first."""
+    values: Callable[[Sequence[Series], float | None], tuple[str, ...]]
+    """Series of one name, one a rank, and the time if the run goes on -> texts."""
+
+
+def rows(run: Run, kind: SeriesKind, now: float) -> list[Row]:
+    """Return a row for each name of a kind, names of one prefix together."""
+    section = SECTIONS[kind]
+    moment = now if run.state in ("live", "stale") else None
+    return [
+        Row(_called(name, series), section.values(series, moment), len(series))
+        for name, series in _newest(run, kind).items()
+    ]
+
+
+def _newest(run: Run, kind: SeriesKind) -> dict[str, list[Series]]:
+    """Return the newest attempt's series by name, one a rank; those without a point left out."""
+    newest: dict[tuple[str, int | None], Series] = {}
+    for series in run.series:
+        if series.kind == kind and series.n:
+            newest[series.name, series.rank] = series
+    order: dict[str, int] = {}
+    for name, _ in newest:
+        prefix = group(name)
+        order.setdefault(prefix, len(order) if prefix else -1)
+    names: dict[str, list[Series]] = {}
+    for (name, _), series in sorted(newest.items(), key=lambda item: order[group(item[0][0])]):
+        names.setdefault(name, []).append(series)
+    return names
+
+
+def _called(name: str, series: Sequence[Series]) -> str:
+    ranks = f" x{len(series)}" if len(series) > 1 else ""
+    return name + ranks + (" (derived)" if series[0].derived else "")
+
+
+def _gauge(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
+    unit = series[0].unit
+    last = [one.last.value for one in series if one.last is not None]
+    finite = [one.summary() for one in series]
+    n = sum(part.n for part in finite)
+    return (
+        format_value(last[0] if len(last) == 1 else median(last), unit),
+        *_extremes(series),
+        _text(sum(part.sum for part in finite) / n if n else math.nan, unit),
+        _points(series),
+    )
+
+
+def _distribution(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
+    found = [one.quantiles(QUANTILES) for one in series]
+    about = "" if all(part.exact for part in found) else "~"
+    worst = [_highest(part.values[i] for part in found) for i in range(len(QUANTILES))]
+    texts = [_text(value, series[0].unit) for value in worst]
+    return (*(text if text == MISSING else about + text for text in texts),
+            _extremes(series)[1], _points(series))
+
+
+def _counter(series: Sequence[Series], now: float | None) -> tuple[str, ...]:
+    unit = series[0].unit
+    rate = math.nan if now is None else sum(one.rate(RATE_SECONDS, now) for one in series)
+    return (
+        format_value(sum(one.sum for one in series), unit),
+        _text(rate, f"{unit}/s"),
+        _points(series),
+    )
+
+
+SECTIONS: dict[SeriesKind, Section] = {
+    section.kind: section
+    for section in (
+        Section("gauge", ("metric", "last", "min", "max", "mean", "n"), _gauge),
+        Section("distribution", ("distribution", "p50", "p90", "p99", "max", "n"), _distribution),
+        Section("counter", ("counter", "total", "rate", "n"), _counter),
+    )
+}
+"""By kind, in the order they are shown."""
+
+
+def _extremes(series: Sequence[Series]) -> tuple[str, str]:
+    unit = series[0].unit
+    lowest = -_highest(-one.min for one in series)
+    return _text(lowest, unit), _text(_highest(one.max for one in series), unit)
+
+
+def _highest(values: Iterable[float]) -> float:
+    return max((float(value) for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _points(series: Sequence[Series]) -> str:
+    odd = sum(one.nonfinite for one in series)
+    return f"{sum(one.n for one in series):,}" + (f" ({odd:,} NaN/Inf)" if odd else "")
+
+
+def _text(value: float, unit: str) -> str:
+    """Return a value of finite points: missing where there are none."""
+    return format_value(None if math.isnan(value) else value, unit)
