@@ -9,7 +9,6 @@ import numpy as np
 
 from llmtop.chart.braille import DOTS_A_CELL, F8
 
-
 LARGEST_MIDDLE = 1e308
 """Around a larger number there is no room in float64."""
 
