@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmtop.ui.select import matching, selected
-from llmtop.ui.view import PAN, SMOOTHING, ZOOM, Extent, View, panned, visible, zoomed
-from llmtop.ui.window import axis_of, extent_of, next_axis
+from llmtop.ui.view import PAN, SMOOTHING, ZOOM, View, choose, panned, zoomed
+from llmtop.ui.window import axis_of, next_axis, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,31 +20,27 @@ CURSOR_STEPS = 100
 """One arrow key moves the cursor by a hundredth of the window."""
 
 
-def _extent(scene: Scene) -> Extent:
-    assert scene.run is not None
-    return extent_of(scene.run, axis_of(scene.view, scene.run))
-
-
 def zoom(scene: Scene, factor: float, at: float = 1.0) -> View:
     """Zoom around share `at` of the window; around the cursor where it is on."""
-    if scene.run is None:
+    shown = scene.shown
+    if shown is None:
         return scene.view
-    extent = _extent(scene)
-    start, stop = visible(scene.view, extent)
+    axis = axis_of(scene.view, shown)
+    start, stop = window_of(scene.view, shown)
     if scene.view.cursor is not None and stop > start:
         at = min(max((scene.view.cursor - start) / (stop - start), 0.0), 1.0)
-    return zoomed(scene.view, extent, axis_of(scene.view, scene.run), factor, at)
+    return zoomed(scene.view, shown.extent(axis), axis, factor, at)
 
 
 def pan(scene: Scene, share: float) -> View:
     """Move the window, or the cursor where it is on."""
-    if scene.run is None:
+    shown = scene.shown
+    if shown is None:
         return scene.view
-    extent = _extent(scene)
     cursor = scene.view.cursor
     if cursor is None:
-        return panned(scene.view, extent, share)
-    start, stop = visible(scene.view, extent)
+        return panned(scene.view, shown.extent(axis_of(scene.view, shown)), share)
+    start, stop = window_of(scene.view, shown)
     step = (stop - start) / CURSOR_STEPS * (1 if share > 0 else -1)
     return replace(scene.view, cursor=min(max(cursor + step, start), stop))
 
@@ -62,11 +58,6 @@ def move(scene: Scene, by: int) -> View:
     return choose(scene.view, target.id)
 
 
-def choose(view: View, run: int) -> View:
-    """Draw another run large; its axes are its own, so zoom and cursor start anew."""
-    return replace(view, run=run, window=None, span=None, cursor=None, hover=None)
-
-
 def focus(scene: Scene, order: Sequence[str], by: int) -> View:
     """Focus the next panel."""
     if not order:
@@ -78,27 +69,28 @@ def focus(scene: Scene, order: Sequence[str], by: int) -> View:
 
 def toggle_cursor(scene: Scene) -> View:
     """Switch the crosshair on at the newest data, or off."""
-    if scene.run is None or scene.view.cursor is not None:
+    if scene.shown is None or scene.view.cursor is not None:
         return replace(scene.view, cursor=None)
-    return replace(scene.view, cursor=visible(scene.view, _extent(scene))[1])
+    return replace(scene.view, cursor=window_of(scene.view, scene.shown)[1])
 
 
 def axis(scene: Scene) -> View:
     """Go to the next x axis; a window on the old one means nothing on the new."""
-    if scene.run is None:
+    if scene.shown is None:
         return scene.view
-    after = next_axis(axis_of(scene.view, scene.run))
+    after = next_axis(axis_of(scene.view, scene.shown))
     fresh = replace(scene.view, axis=after, window=None, span=None, cursor=None, hover=None)
-    return replace(fresh, axis=axis_of(fresh, scene.run))
+    return replace(fresh, axis=axis_of(fresh, scene.shown))
 
 
 def pause(scene: Scene) -> View:
     """Freeze the window where it stands, or go on from the newest data."""
     if scene.view.paused_at is not None:
         return replace(scene.view, paused_at=None, window=None)
-    if scene.run is None:
+    if scene.shown is None:
         return replace(scene.view, paused_at=scene.now)
-    return replace(scene.view, paused_at=scene.now, window=visible(scene.view, _extent(scene)))
+    window = window_of(scene.view, scene.shown)
+    return replace(scene.view, paused_at=scene.now, window=window)
 
 
 def smooth(scene: Scene) -> View:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -13,11 +12,13 @@ from textual.binding import Binding
 from textual.events import Resize
 from textual.screen import Screen
 
+from llmtop.errors import nearest
 from llmtop.ui.keys import KEYS, SCREENS
-from llmtop.ui.panels.base import Panel, Scene
+from llmtop.ui.mouse import Mouse
+from llmtop.ui.panels.base import Content, Panel, Scene, Size
 from llmtop.ui.panels.footer import Cost, footer_row
 from llmtop.ui.terminal.celldiff import CellDiffMixin
-from llmtop.ui.theme import load_themes, role_styles, variable_defaults
+from llmtop.ui.theme import default_theme, load_themes, role_styles, variable_defaults
 from llmtop.ui.view import View
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from llmtop.engine import Engine
     from llmtop.ui.cost import Meter
 
-DEFAULT_THEME = "ink"
 COST_SECONDS = 2.0
 """How often the footer's cost is measured; its text is what would otherwise change every tick."""
 PUMP_SAMPLES = 2_000_000
@@ -34,7 +34,7 @@ PUMP_SAMPLES = 2_000_000
 PUMP_SECONDS = 0.1
 
 
-def _always(scene: Scene) -> object:
+def _always(scene: Scene, size: Size) -> float:
     return scene.now
 
 
@@ -70,15 +70,16 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self._scene: Scene | None = None
         self._cost_at = 0.0
         self._place: dict[str, Any] = {}
+        self.mouse = Mouse(self.scene, self.look)
         themes, self.theme_errors = load_themes()
         for found in themes:
             self.register_theme(found)
         names = [found.name for found in themes]
-        wanted = theme or ("mono" if os.environ.get("NO_COLOR") else DEFAULT_THEME)
-        if wanted in self.available_themes:
+        if theme and theme not in names:
+            self.theme_errors.append(f"no theme {theme!r}{nearest(theme, names)}")
+        wanted = theme if theme in names else default_theme(self.console.color_system)
+        if wanted in names:
             self.theme = wanted
-        elif names:
-            self.theme = names[0]
         self._themes = names
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -90,9 +91,11 @@ class LlmtopApp(CellDiffMixin, App[None]):
         from llmtop.ui.board import Board
         from llmtop.ui.panels import header
 
-        yield Panel("header", header.frame, header.signature, id="header")
+        footer = Content("footer", lambda scene, size: [self._footer(size.width)], _always,
+                         focusable=False)
+        yield Panel(header.CONTENT, id="header")
         yield Board()
-        yield Panel("footer", lambda scene, size: [self._footer(size.width)], _always, id="footer")
+        yield Panel(footer, id="footer")
 
     def on_mount(self) -> None:
         """Style, then start once the skeleton stands on the terminal."""

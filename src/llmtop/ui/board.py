@@ -10,17 +10,19 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
 from llmtop.ui.layout import Box
-from llmtop.ui.panels.base import Frame, Panel, Scene, Signature
+from llmtop.ui.panels.base import Content, Panel, Scene
 
 
 class Placed(NamedTuple):
-    """A panel and where it stands."""
+    """What a panel shows, and where it stands."""
 
-    key: str
-    frame: Frame
-    signature: Signature
+    content: Content
     box: Box
-    focusable: bool = True
+
+    @property
+    def key(self) -> str:
+        """The content's key."""
+        return self.content.key
 
 
 class BoardLayout(Layout):
@@ -60,16 +62,15 @@ class Board(Widget):
     def put(self, placed: Sequence[Placed]) -> bool:
         """Mount, move and remove panels to match; return whether anything had to change."""
         boxes = {p.key: p.box for p in placed}
-        self.order = [p.key for p in placed if p.focusable]
+        self.order = [p.key for p in placed if p.content.focusable]
         fresh = []
         for item in placed:
             panel = self.panels.get(item.key)
             if panel is None:
-                panel = Panel(item.key, item.frame, item.signature)
-                self.panels[item.key] = panel
+                panel = self.panels[item.key] = Panel(item.content)
                 fresh.append(panel)
             else:
-                panel.frame, panel.signature = item.frame, item.signature
+                panel.content = item.content
         gone = [self.panels.pop(key) for key in list(self.panels) if key not in boxes]
         moved = boxes != self.boxes
         self.boxes = boxes

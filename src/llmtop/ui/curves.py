@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,18 +10,30 @@ from numpy.typing import NDArray
 
 from llmtop.chart import Grid, bridged, ema
 from llmtop.store import cross_rank
-from llmtop.ui.select import current, earlier
 from llmtop.ui.specs import ChartSpec, is_eval
 
 if TYPE_CHECKING:
-    from llmtop.store import Run, Series
+    from llmtop.store import Series
+    from llmtop.ui.shown import Shown
     from llmtop.ui.view import Axis
 
 F8 = NDArray[np.float64]
 
 QUANTILES = (0.5, 0.9, 0.99)
+SHADES = ((0, True), (0, False), (1, False))
+"""Colour and faintness of each quantile."""
+LEAST_OBSERVED = {0.9: 10, 0.99: 100}
+"""Observations below which a percentile is no more than the largest of them."""
+FEWEST_OBSERVED = 20
+"""With fewer observations in sight they are drawn themselves, too."""
+FEWEST_STRETCHES = 4
+"""Stretches worth drawing a p99 for; with fewer, shorter ones show how p50 and p90 moved."""
+RECENT_SECONDS = 300.0
+"""The percentiles in the title are those of the last five minutes."""
 MOST_CURVES = 6
 """Curves one chart can tell apart by colour."""
+DOTS_A_POINT = 8
+"""Dot columns an evaluation needs to be drawn as a point: closer ones make a line."""
 GAP_FACTOR = 4.0
 """A hole is a gap when it is this many times the usual spacing of the points; else it is drawn
 through, because points that lie further apart than dot columns are no gap."""
@@ -46,30 +58,68 @@ class Curve:
     """The newest value as logged, NaN included."""
 
 
-def curves(spec: ChartSpec, run: Run, axis: Axis, grid: Grid, smoothing: float) -> list[Curve]:
+def curves(spec: ChartSpec, shown: Shown, axis: Axis, grid: Grid, smoothing: float) -> list[Curve]:
     """Return the curves of a chart, most important first, earlier attempts last."""
-    members = {name: [s for s in current(run) if s.name == name] for name in spec.names}
-    members = {name: found for name, found in members.items() if found}
+    members = {name: shown.named[name] for name in spec.names if name in shown.named}
     if spec.kind == "distribution" and axis != "step":
         return [c for found in list(members.values())[:2] for c in _percentiles(found[0], grid)]
     out = [_curve(i, name, found, axis, grid, smoothing)
            for i, (name, found) in enumerate(list(members.items())[:MOST_CURVES])]
     for i, name in enumerate(list(members)[:MOST_CURVES]):
-        for old in earlier(run, name)[-MOST_EARLIER:]:
+        for old in shown.earlier.get(name, [])[-MOST_EARLIER:]:
             out.append(_old(i, old, axis, grid, smoothing))
     return out
 
 
-def _percentiles(series: Series, grid: Grid) -> list[Curve]:
-    table = series.quantile_columns(QUANTILES, grid.start, grid.stop, grid.count)
-    whole = series.quantiles(QUANTILES)
-    shades = ((0, True), (0, False), (1, False))
-    found = [
-        Curve(f"p{q * 100:g}", colour, _through(row), faint=faint, latest=float(value))
-        for (colour, faint), q, row, value in zip(shades, QUANTILES, table, whole.values,
-                                                  strict=True)
+def newest(spec: ChartSpec, shown: Shown) -> list[Curve]:
+    """Return the chart's curves without their lines: names, colours and newest values."""
+    names = [name for name in spec.names if name in shown.named][:MOST_CURVES]
+    lasts = [shown.named[name][0].last for name in names]
+    nothing = np.empty(0)
+    return [
+        Curve(name, colour, nothing, latest=last.value)
+        for colour, (name, last) in enumerate(zip(names, lasts, strict=True)) if last is not None
     ]
+
+
+def _percentiles(series: Series, grid: Grid) -> list[Curve]:
+    """Return p99, p90 and p50 over time, highest first.
+
+    Each stretch of columns is as long as it takes to hold enough observations; a percentile that
+    still has too few is not drawn.
+    """
+    columns = series.buckets("time", grid.start, grid.stop, grid.count)
+    stretch = _stretch(columns.n, grid.count)
+    count = -(-grid.count // stretch)
+    stop = grid.start + count * stretch * grid.width
+    table = series.quantile_columns(QUANTILES, grid.start, stop, count)
+    seen = np.add.reduceat(columns.n, np.arange(0, grid.count, stretch))
+    last = series.last
+    since = None if last is None else last.time - RECENT_SECONDS
+    now = series.quantiles(QUANTILES, since)
+    found = []
+    for q, row, value, (colour, faint) in zip(QUANTILES, table, now.values, SHADES, strict=True):
+        need = LEAST_OBSERVED.get(q, 1)
+        line = np.repeat(np.where(seen >= need, row, np.nan), stretch)[: grid.count]
+        line[~np.isfinite(columns.mean)] = np.nan
+        found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
+                           latest=float(value) if now.n >= need else float("nan")))
+    # History that came folded has no percentiles in time, but minimum and maximum.
+    bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
+    found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan),
+                       high=np.where(bare, columns.high, np.nan))
     return found[::-1]
+
+
+def _stretch(seen: F8, count: int) -> int:
+    """Return how many columns share their percentiles: enough for a p99, if there are enough."""
+    alive = max(int(np.count_nonzero(seen)), 1)
+    each = max(float(seen.sum()) / alive, 1e-9)
+    wanted = LEAST_OBSERVED[0.99] if seen.sum() >= FEWEST_STRETCHES * LEAST_OBSERVED[0.99] else 20
+    stretch = 1
+    while stretch * each < wanted and stretch * 2 <= count:
+        stretch *= 2
+    return stretch
 
 
 def _curve(
@@ -88,7 +138,7 @@ def _curve(
         return Curve(name, colour, _through(line), parts.low, parts.high, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
-    if is_eval(first):
+    if is_eval(first) and np.count_nonzero(columns.n) * DOTS_A_POINT <= grid.count:
         return Curve(name, colour, columns.mean, bad=bad, points=True, latest=latest)
     smooth = ema(columns.mean, columns.n, smoothing)
     return Curve(name, colour, _through(smooth), _through(columns.low), _through(columns.high),

@@ -76,13 +76,13 @@ def grid(area: Box, count: int, min_height: int = MIN_HEIGHT + 2) -> list[Box]:
     """Return equal regions for `count` panels; those that do not fit lie below the area."""
     columns = max(1, min(4, area.width // MIN_WIDTH, count))
     lines = -(-count // columns) if count else 0
-    fitting = max(1, area.height // min_height)
-    height = area.height // max(1, min(lines, fitting))
+    fitting = max(1, min(lines, area.height // min_height))
     boxes = []
     for index in range(count):
         row, column = divmod(index, columns)
         x, width = _columns(area, columns, lead=False)[column]
-        boxes.append(Box(x, area.y + row * height, width, height))
+        top, below = (area.height * r // fitting for r in (row, row + 1))
+        boxes.append(Box(x, area.y + top, width, below - top))
     return boxes
 
 

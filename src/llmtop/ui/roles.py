@@ -51,6 +51,10 @@ PLAIN_ROLES = {
     "track": "chart-track",
     "label": "chart-text",
     "title": "chart-text",
+    "title-focus": "accent",
+    "brand": "accent",
+    "key": "accent",
+    "selected": "accent",
     "accent": "accent",
     "cursor": "chart-bright",
     "ok": "ok",
@@ -59,7 +63,7 @@ PLAIN_ROLES = {
 }
 """Role -> the variable with its colour, for the roles that are not of a series."""
 
-BOLD_ROLES = frozenset({"bright", "title", "critical"})
+BOLD_ROLES = frozenset({"bright", "title", "title-focus", "brand", "selected", "critical"})
 """What the eye should find first: values, titles, what is wrong."""
 
 _SERIES_VARIABLE = re.compile("series-[1-9]|raw-[1-9]|fill-[1-9](-[a-d])?")
@@ -67,6 +71,10 @@ _SERIES_VARIABLE = re.compile("series-[1-9]|raw-[1-9]|fill-[1-9](-[a-d])?")
 WITHOUT_COLOUR = {
     "bright": Style(bold=True),
     "title": Style(bold=True),
+    "title-focus": Style(bold=True, underline=True),
+    "brand": Style(bold=True),
+    "key": Style(bold=True),
+    "selected": Style(bold=True, reverse=True),
     "accent": Style(bold=True),
     "cursor": Style(bold=True),
     "warning": Style(bold=True),

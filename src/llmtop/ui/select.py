@@ -36,22 +36,6 @@ def selected(store: Store, view: View) -> Run | None:
                                       -run.started))
 
 
-def current(run: Run) -> list[Series]:
-    """Return of each name and rank the series of its newest attempt, in order of first sight."""
-    newest: dict[tuple[str, int | None], Series] = {}
-    for series in run.series:
-        if series.n:
-            newest[series.name, series.rank] = series
-    return list(newest.values())
-
-
-def earlier(run: Run, name: str) -> list[Series]:
-    """Return the series of a name that a newer attempt of the same rank has replaced."""
-    kept = {id(series) for series in current(run)}
-    return [series for series in run.series
-            if series.name == name and series.n and id(series) not in kept]
-
-
 def headline(run: Run, metric: str) -> Series | None:
     """Return the one series that stands for a metric in a list: lowest rank, newest attempt."""
     found = [s for s in run.find(metric) if s.n]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmtop.metrics import fold, group
-from llmtop.ui.select import current
 
 if TYPE_CHECKING:
-    from llmtop.store import Run, Series
+    from llmtop.store import Series
+    from llmtop.ui.shown import Shown
 
 ORDER = (
     "loss", "accuracy", "ttft", "throughput", "grad_norm", "itl", "e2e", "generation", "queue",
@@ -38,10 +38,10 @@ class ChartSpec:
     group: str = ""
 
 
-def specs(run: Run, text: str = "") -> list[ChartSpec]:
+def specs(shown: Shown, text: str = "") -> list[ChartSpec]:
     """Return the run's charts, most looked-at first; a filter keeps those whose name has it."""
     panels: dict[str, list[Series]] = {}
-    for series in current(run):
+    for series in shown.series:
         panel = series.metric.panel if series.metric else f"name:{fold(series.name)}"
         if panel not in HIDDEN:
             panels.setdefault(panel, []).append(series)
@@ -50,7 +50,7 @@ def specs(run: Run, text: str = "") -> list[ChartSpec]:
     found.sort(key=lambda s: (rank.get(s.key, len(ORDER) + s.key.startswith("name:")),
                               s.group, s.title))
     needle = text.lower()
-    if needle and needle not in run.name.lower():
+    if needle and needle not in shown.run.name.lower():
         found = [s for s in found
                  if needle in s.title or any(needle in name.lower() for name in s.names)]
     return found
@@ -64,8 +64,7 @@ def _spec(panel: str, members: list[Series]) -> ChartSpec:
     metric = first.metric
     return ChartSpec(
         key=panel,
-        title=metric.title.removeprefix("eval ") if metric and len(names) > 1
-        else metric.title if metric else first.name,
+        title=_title(panel, names),
         unit=first.unit or (metric.unit if metric else ""),
         kind=first.kind,
         names=tuple(names),
@@ -73,6 +72,14 @@ def _spec(panel: str, members: list[Series]) -> ChartSpec:
         filled=panel in FILLED,
         group=group(first.name),
     )
+
+
+def _title(panel: str, names: dict[str, Series]) -> str:
+    """Return the metric's title, or the panel's name where metrics share it."""
+    metrics = {series.metric for series in names.values() if series.metric}
+    if not metrics:
+        return next(iter(names))
+    return panel.replace("_", " ") if len(metrics) > 1 else metrics.pop().title
 
 
 def _prominence(series: Series) -> tuple[bool, bool, str]:

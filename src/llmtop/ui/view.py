@@ -93,3 +93,8 @@ def panned(view: View, extent: Extent, share: float) -> View:
 def _clamped(view: View, extent: Extent, start: float, span: float) -> View:
     start = min(max(start, extent[0]), max(extent[0], extent[1] - span))
     return replace(view, window=(start, start + span), span=None)
+
+
+def choose(view: View, run: int) -> View:
+    """Draw another run large; its axes are its own, so zoom and cursor start anew."""
+    return replace(view, run=run, window=None, span=None, cursor=None, hover=None)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmtop.ui.select import current
-from llmtop.ui.view import AXES, Axis, Extent, View
+from llmtop.ui.view import AXES, Axis, Extent, View, visible
 
 if TYPE_CHECKING:
-    from llmtop.store import Run
+    from llmtop.ui.shown import Shown
 
 
-def has_steps(run: Run) -> bool:
-    """Return whether the run logs steps, so that its charts can stand over them."""
-    return run.phase != "serve" and any(series.extent("step") for series in current(run))
-
-
-def axis_of(view: View, run: Run) -> Axis:
+def axis_of(view: View, shown: Shown) -> Axis:
     """Return the x axis: the chosen one, else steps where there are any."""
-    if view.axis == "step" and not has_steps(run):
+    if view.axis == "step" and not shown.has_steps:
         return "time"
-    return view.axis or ("step" if has_steps(run) else "time")
+    return view.axis or ("step" if shown.has_steps else "time")
 
 
 def next_axis(axis: Axis) -> Axis:
@@ -28,10 +22,6 @@ def next_axis(axis: Axis) -> Axis:
     return AXES[(AXES.index(axis) + 1) % len(AXES)]
 
 
-def extent_of(run: Run, axis: Axis) -> Extent:
-    """Return the (low, high) that all series of the run, of every attempt, span together."""
-    spans = [span for series in run.series if (span := series.extent(axis)) is not None]
-    if not spans:
-        return 0.0, 1.0
-    low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-    return low, high if high > low else low + 1.0
+def window_of(view: View, shown: Shown) -> Extent:
+    """Return the (start, stop) of the x axis that is looked at."""
+    return visible(view, shown.extent(axis_of(view, shown)))

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
+from textual.events import Leave, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from llmtop.ui.rows import Row, fit
+from llmtop.ui.shown import Shown
 
 if TYPE_CHECKING:
     from rich.style import Style
 
     from llmtop.store import Run, Store
     from llmtop.ui.view import View
+
+SETTLE_SECONDS = 1.0
+"""How long a picture may lag behind values that move nothing but its last column."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,11 @@ class Scene:
     """The selected run."""
     ascii: bool = False
 
+    @cached_property
+    def shown(self) -> Shown | None:
+        """The selected run as charts read it."""
+        return None if self.run is None else Shown(self.run)
+
 
 @dataclass(frozen=True)
 class Size:
@@ -42,57 +53,95 @@ class Size:
 
 
 Frame = Callable[[Scene, Size], list[Row]]
-Signature = Callable[[Scene], Hashable]
+Signature = Callable[[Scene, Size], Hashable]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a panel shows and how it answers the mouse: functions, without a state."""
+
+    key: str
+    frame: Frame
+    """The rows, from what is known and looked at."""
+    signature: Signature
+    """What the rows depend on: they are drawn anew as soon as it differs."""
+    focusable: bool = True
+    head: Callable[[Scene, Size], Row] | None = None
+    """The first row alone, with the newest values."""
+    pulse: Signature | None = None
+    """What moves with every sample: the head follows at once, the other rows once a second."""
+    x_at: Callable[[Scene, Size, int], float | None] | None = None
+    """The x value under a column of cells, for charts."""
+    pick: Callable[[Scene, Size, int], View | None] | None = None
+    """The view after a click on a row of cells, for lists."""
 
 
 class Panel(Widget):
-    """Shows the rows of one frame function."""
+    """Shows one content."""
 
     DEFAULT_CSS = "Panel { height: 1fr; width: 1fr; }"
     can_focus = False
 
-    def __init__(
-        self, key: str, frame: Frame, signature: Signature, id: str | None = None  # noqa: A002
-    ) -> None:
+    def __init__(self, content: Content, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.key = key
-        self.frame = frame
-        self.signature = signature
+        self.content = content
         self.scene: Scene | None = None
         self._rows: list[Row] = []
         self._strips: list[Strip | None] = []
         self._drawn: Any = None
+        self._pulse: Any = None
+        self._drawn_at = 0.0
+        self._behind = False
+
+    @property
+    def key(self) -> str:
+        """The content's key."""
+        return self.content.key
+
+    @property
+    def cells(self) -> Size:
+        """The panel's size, for its content's functions."""
+        return Size(self.size.width, self.size.height)
 
     def show(self, scene: Scene, focused: bool = False, force: bool = False) -> None:
         """Draw the scene if it differs from what stands there, refreshing only changed rows."""
         width, height = self.size
         if width <= 0 or height <= 0:
             return
-        drawn = (self.signature(scene), scene.view, width, height, focused)
-        if drawn == self._drawn and not force:
-            return
-        self._drawn, self.scene = drawn, scene
-        self.put_rows(self.frame(scene, Size(width, height, focused)))
+        size, content = Size(width, height, focused), self.content
+        drawn = (content.signature(scene, size), scene.view, size)
+        pulse = content.pulse(scene, size) if content.pulse else None
+        beats, self._pulse = pulse != self._pulse, pulse
+        self._behind = self._behind or beats
+        due = self._behind and not 0 <= scene.now - self._drawn_at < SETTLE_SECONDS
+        if force or due or drawn != self._drawn:
+            self._drawn, self.scene = drawn, scene
+            self._drawn_at, self._behind = scene.now, False
+            self.put_rows(content.frame(scene, size))
+        elif beats and content.head is not None:
+            self._put(0, fit(content.head(scene, size), width))
 
     def put_rows(self, rows: list[Row]) -> None:
         """Take new rows and refresh those that differ from what stands there."""
         width, height = self.size
         rows = [fit(row, width) for row in rows]
         rows = (rows + [((" " * width, "blank"),)] * (height - len(rows)))[:height]
-        old = self._rows
-        if len(old) != len(rows):
+        if len(self._rows) != len(rows):
             self._rows, self._strips = rows, [None] * len(rows)
             self.refresh()
             return
         for y, row in enumerate(rows):
-            if row != old[y]:
-                old[y] = row
-                self._strips[y] = None
-                self.refresh(Region(0, y, width, 1))
+            self._put(y, row)
+
+    def _put(self, y: int, row: Row) -> None:
+        if y < len(self._rows) and row != self._rows[y]:
+            self._rows[y] = row
+            self._strips[y] = None
+            self.refresh(Region(0, y, self.size.width, 1))
 
     def on_resize(self) -> None:
         """Draw at once what stands there, at the new size."""
-        self.app.draw_panel(self)  # type: ignore[attr-defined]
+        self._app.draw_panel(self)
 
     def restyle(self) -> None:
         """Forget the styled rows: the theme has changed."""
@@ -114,6 +163,41 @@ class Panel(Widget):
             self._strips[y] = strip
         return strip
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Focus the panel or pick a row; a drag that begins here pans from here."""
+        event.stop()
+        self._app.mouse.press(self, event.x, event.y)
+        self.capture_mouse()
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        """End a drag."""
+        event.stop()
+        self.release_mouse()
+        self._app.mouse.release()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Pan while a button is held, else let the crosshair follow."""
+        event.stop()
+        self._app.mouse.move(self, event.x, event.button != 0)
+
+    def on_leave(self, event: Leave) -> None:
+        """Take the crosshair away."""
+        self._app.mouse.leave()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Zoom in around the mouse, or move up a list."""
+        event.stop()
+        self._app.mouse.wheel(self, event.x, -1)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Zoom out around the mouse, or move down a list."""
+        event.stop()
+        self._app.mouse.wheel(self, event.x, 1)
+
+    @property
+    def _app(self) -> Any:
+        return self.app
+
     def _styles(self) -> dict[str, Style]:
-        styles: dict[str, Style] = self.app.role_styles  # type: ignore[attr-defined]
+        styles: dict[str, Style] = self._app.role_styles
         return styles

@@ -3,129 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmtop.chart import (
-    Area,
-    Grid,
-    Mark,
-    Plot,
-    Trace,
-    column_grid,
-    nice_range,
-    plot,
-    plot_area,
-    x_ticks,
-)
-from llmtop.ui.curves import Curve, curves
-from llmtop.ui.panels.base import Scene, Size
+from llmtop.chart import Area, Grid, Mark, Plot, Trace, column_grid, plot, plot_area, x_ticks
+from llmtop.metrics import BY_NAME as METRICS_BY_NAME
+from llmtop.ui.curves import Curve, curves, newest
+from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.events import glyph
-from llmtop.ui.panels.frame import framed, inner, is_boxed
+from llmtop.ui.panels.frame import framed, inner, is_boxed, title_row
+from llmtop.ui.reach import Reach, reach
 from llmtop.ui.rows import Row, Run
-from llmtop.ui.select import current
+from llmtop.ui.shown import Shown
 from llmtop.ui.specs import ChartSpec
-from llmtop.ui.view import Axis, Extent, visible
-from llmtop.ui.window import axis_of, extent_of
-from llmtop.units import split_value
+from llmtop.ui.view import Axis, View
+from llmtop.ui.window import axis_of, window_of
+from llmtop.units import format_duration, split_value
 
 if TYPE_CHECKING:
     from llmtop.store import Run as StoreRun
+    from llmtop.store import Series
 
 MOST_VALUES = 3
 """Curves named in the title; the others are named at their ends."""
-OUTLIER_SHARE = 0.02
-"""The y range of raw samples leaves out this share at either end, so that the first steps' huge
-loss does not flatten the rest; what lies beyond is drawn at the edge."""
+SMOOTHING_FROM = 60
+"""Titles narrower than this have no room to say how the line was smoothed."""
+DOTS_A_MARK = 20
+"""Dot columns a mark needs: closer ones would stand like a fence before the data."""
+NAMED_END = 7
+"""Cells of the longest name that is put before the value at a line's end."""
 
 
-def chart_axis(spec: ChartSpec, scene: Scene, run: StoreRun) -> Axis:
+def content(spec: ChartSpec) -> Content:
+    """Return the panel of a chart."""
+    # Percentiles and rates are of a stretch of time, and are worked out with the picture only.
+    quick = partial(head, spec) if spec.kind == "gauge" else None
+    return Content(
+        spec.key, partial(frame, spec), partial(signature, spec), head=quick,
+        pulse=partial(pulse, spec), x_at=partial(x_at, spec),
+    )
+
+
+def chart_axis(spec: ChartSpec, view: View, shown: Shown) -> Axis:
     """Return the x axis of this chart: what has no steps stands over time."""
-    axis = axis_of(scene.view, run)
-    if axis == "step" and not any(s.extent("step") for s in current(run) if s.name in spec.names):
+    axis = axis_of(view, shown)
+    if axis == "step" and not any(s.extent("step") for s in _members(spec, shown)):
         return "time"
     return axis
 
 
-def chart_window(spec: ChartSpec, scene: Scene, run: StoreRun) -> tuple[Axis, Extent]:
-    """Return the axis and the stretch of it that this chart shows."""
-    axis = chart_axis(spec, scene, run)
-    extent = extent_of(run, axis)
-    same = axis == axis_of(scene.view, run)
-    return axis, visible(scene.view, extent) if same else extent
-
-
-def chart_grid(spec: ChartSpec, scene: Scene, size: Size) -> tuple[Axis, Grid, Area]:
+def chart_grid(
+    spec: ChartSpec, view: View, shown: Shown, size: Size
+) -> tuple[Axis, Grid, Area]:
     """Return axis, dot columns and drawing area: what maps the mouse to x, too."""
-    assert scene.run is not None
-    axis, (start, stop) = chart_window(spec, scene, scene.run)
-    area = plot_area(*inner(size))
+    axis = chart_axis(spec, view, shown)
+    same = axis == axis_of(view, shown)
+    start, stop = window_of(view, shown) if same else shown.extent(axis)
+    area = plot_area(*inner(size), end_labels=_end_cells(spec))
     return axis, column_grid(start, stop, area.dots), area
+
+
+def _members(spec: ChartSpec, shown: Shown) -> list[Series]:
+    return [series for name in spec.names for series in shown.named.get(name, ())]
+
+
+def _end_cells(spec: ChartSpec) -> int:
+    return NAMED_END + 6 if spec.kind != "distribution" and len(spec.names) > MOST_VALUES else 8
 
 
 def x_at(spec: ChartSpec, scene: Scene, size: Size, cell: int) -> float | None:
     """Return the x value under cell `cell` of the panel, None outside the drawing area."""
-    if scene.run is None:
+    if scene.shown is None:
         return None
-    _, grid, area = chart_grid(spec, scene, size)
+    axis, grid, area = chart_grid(spec, scene.view, scene.shown, size)
+    if axis != axis_of(scene.view, scene.shown):
+        return None
     inside = cell - area.left - (2 if is_boxed(size) else 0)
     return grid.start + (inside + 0.5) * 2 * grid.width if 0 <= inside < area.width else None
 
 
-def signature(spec: ChartSpec, scene: Scene) -> Hashable:
-    """Return what the frame depends on: its series, the run's extent and its events."""
-    run = scene.run
-    if run is None:
+def signature(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
+    """Return what the frame depends on: the dot columns, and which of them are complete."""
+    shown = scene.shown
+    if shown is None:
         return None
-    versions = tuple(s.version for s in run.series if s.name in spec.names)
-    return run.id, spec, versions, len(run.events), chart_window(spec, scene, run)
+    axis, grid, _ = chart_grid(spec, scene.view, shown, size)
+    series = _members(spec, shown)
+    spans = [s.extent(axis) for s in series]
+    closed = max((grid.column(span[1]) for span in spans if span), default=-1)
+    bad = sum(s.nonfinite for s in series)
+    ids = tuple(s.id for s in series)
+    return spec, axis, grid, closed, ids, bad, len(shown.run.events)
+
+
+def pulse(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
+    """Return what grows with every sample."""
+    shown = scene.shown
+    return None if shown is None else tuple(s.version for s in _members(spec, shown))
+
+
+def head(spec: ChartSpec, scene: Scene, size: Size) -> Row:
+    """Return the title with the newest values."""
+    found = [] if scene.shown is None else newest(spec, scene.shown)
+    return title_row(spec.title, title_values(spec, found, None, scene.view.smoothing, size.width),
+                     size)
 
 
 def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
     """Return the chart in its frame."""
-    run = scene.run
-    if run is None:
+    shown = scene.shown
+    if shown is None:
         return framed(spec.title, (), (), size)
-    axis, grid, area = chart_grid(spec, scene, size)
-    found = curves(spec, run, axis, grid, scene.view.smoothing)
+    run = shown.run
+    axis, grid, area = chart_grid(spec, scene.view, shown, size)
+    found = curves(spec, shown, axis, grid, scene.view.smoothing)
     wanted = scene.view.crosshair
-    cursor = None if wanted is None or axis != axis_of(scene.view, run) else grid.column(wanted)
-    right = title_values(spec, found, cursor, scene.view.smoothing, size.width)
+    cursor = None if wanted is None or axis != axis_of(scene.view, shown) else grid.column(wanted)
+    read = found if cursor is not None or spec.kind != "gauge" else newest(spec, shown)
+    right = title_values(spec, read, cursor, scene.view.smoothing, size.width)
     columns, lines = inner(size)
     if not any(np.isfinite(c.line).any() or (c.bad is not None and c.bad.any()) for c in found):
         return framed(spec.title, right, [(("no data in this window", "dim"),)], size)
     log = spec.key in scene.view.log
-    low, high = y_range(found, spec, log)
+    whole = scene.view.window is None and scene.view.span is None and axis != "time"
+    y = reach(found, filled=spec.filled, log=log, whole=whole and spec.better == "down")
     picture = plot(
         Plot(
-            traces=[_trace(curve, spec, area) for curve in found],
-            low=low, high=high, unit=spec.unit, log=log,
+            traces=[_trace(curve, spec, y) for curve in found],
+            low=y.low, high=y.high, unit=spec.unit, log=log,
             x_ticks=x_ticks(axis, grid, run.started, area.width),
             marks=_marks(run, axis, grid), cursor=cursor,
+            readout=_readout(axis, wanted) if cursor is not None else "",
+            end_labels=_end_cells(spec),
         ),
         columns, lines, unicode=not scene.ascii,
     )
     return framed(spec.title, right, [picture.runs(y) for y in range(lines)], size)
-
-
-def y_range(found: Sequence[Curve], spec: ChartSpec, log: bool) -> tuple[float, float]:
-    """Return the y range: every line whole, raw samples without their outermost few."""
-    lows, highs = [], []
-    for curve in found:
-        line = curve.line[np.isfinite(curve.line)]
-        lows.append(line)
-        highs.append(line)
-        for edge, part, share in ((lows, curve.low, OUTLIER_SHARE),
-                                  (highs, curve.high, 1 - OUTLIER_SHARE)):
-            ok = None if part is None else part[np.isfinite(part)]
-            if ok is not None and len(ok):
-                edge.append(np.array([np.quantile(ok, share)]))
-    low = min((float(a.min()) for a in lows if len(a)), default=0.0)
-    high = max((float(a.max()) for a in highs if len(a)), default=1.0)
-    if spec.filled and not log:
-        low = min(low, 0.0)
-    return nice_range(None, low, high, log)
 
 
 def title_values(
@@ -144,21 +159,26 @@ def title_values(
         if len(shown) > 1:
             role = f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
             out += [("● ", role)] if spec.kind != "distribution" else []
-            out += [(f"{_short(curve.name)} ", "dim")]
+            out += [(f"{short_name(curve.name)} ", "dim")]
         out.append((number, "bright"))
         if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
             out.append((f" {unit}", "dim"))
-    if smoothing and spec.kind == "gauge" and width >= 60 and shown:
+    if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
+        out.append(("   5 min", "dim"))
+    if smoothing and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
         out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
     return out
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Return a series name without its last part where the first part tells it apart."""
-    head, _, tail = name.partition("/")
-    if head in ("train", "eval", "val", "test") and tail:
-        return head
-    return "eval" if name.startswith(("eval_", "val_")) else name.rpartition("/")[2]
+    first, _, rest = name.partition("/")
+    if first in ("train", "eval", "val", "test") and rest:
+        return first
+    if name.startswith(("eval_", "val_")):
+        return "eval"
+    metric = METRICS_BY_NAME.get(name)
+    return metric.title if metric else name.rpartition("/")[2]
 
 
 def _value_at(curve: Curve, cursor: int | None) -> float | None:
@@ -166,61 +186,64 @@ def _value_at(curve: Curve, cursor: int | None) -> float | None:
         return curve.latest
     line = curve.line
     if cursor is not None and 0 <= cursor < len(line):
-        value = float(line[cursor])
-        return None if np.isnan(value) else value
+        if curve.points:
+            line = line[: cursor + 1]
+        else:
+            value = float(line[cursor])
+            return None if np.isnan(value) else value
     finite = np.flatnonzero(np.isfinite(line))
     return float(line[finite[-1]]) if len(finite) else None
 
 
-def _trace(curve: Curve, spec: ChartSpec, area: Area) -> Trace:
+def _trace(curve: Curve, spec: ChartSpec, y: Reach) -> Trace:
     finite = np.flatnonzero(np.isfinite(curve.line))
     end = float(curve.line[finite[-1]]) if len(finite) else None
     number, unit = split_value(end, spec.unit)
     if spec.unit == "seconds":
         number += {"ms": "ms", "µs": "µs"}.get(unit, "s")
-    percentile = spec.kind == "distribution"
-    label = "" if curve.faint and not percentile else (
-        f"{curve.name} {number.rstrip('ms')}" if percentile and len(number) < 6 else number)
+    named = spec.kind == "distribution" or len(spec.names) > MOST_VALUES
+    shown = named or not curve.faint
+    line = y.clipped(curve.line)
     return Trace(
         colour=curve.colour,
-        line=None if curve.points else curve.line,
-        points=curve.line if curve.points else None,
-        low=curve.low, high=curve.high, bad=curve.bad,
+        line=None if curve.points else line,
+        points=line if curve.points else None,
+        low=None if curve.low is None else y.clipped(curve.low), high=curve.high, bad=curve.bad,
         filled=spec.filled and not curve.faint and curve.colour == 0,
-        faint=curve.faint, label=label,
+        faint=curve.faint,
+        label=short_name(curve.name)[:NAMED_END] if named and shown else "",
+        value=number if shown else "",
     )
+
+
+def _readout(axis: Axis, x: float | None) -> str:
+    """Return where the crosshair stands."""
+    if x is None:
+        return ""
+    if axis == "step":
+        return f"step {x:,.0f}"
+    if axis == "elapsed":
+        return format_duration(x)
+    from datetime import datetime
+
+    return datetime.fromtimestamp(x).strftime("%H:%M:%S")
 
 
 def _marks(run: StoreRun, axis: Axis, grid: Grid) -> list[Mark]:
     """Return the run's events where they lie on this axis."""
-    marks = []
+    marks: dict[str, list[Mark]] = {}
     for event in run.events:
         if axis == "step":
             x = float(event.step)
         else:
             x = event.time - (run.started if axis == "elapsed" else 0.0)
-        if x >= grid.start and (axis != "step" or event.step >= 0):
+        if grid.start <= x <= grid.stop and (axis != "step" or event.step >= 0):
             sign, role = glyph(event)
             if sign != "·":
-                marks.append(Mark(grid.column(x), sign, role))
-    return marks
-
-
-def waiting_signature(scene: Scene) -> Hashable:
-    """Return what the waiting frame depends on."""
-    return None if scene.run is None else (scene.run.id, scene.run.state)
-
-
-def waiting(scene: Scene, size: Size) -> list[Row]:
-    """Return what stands there while a run has logged nothing yet."""
-    run = scene.run
-    name = "" if run is None else run.name
-    body: list[Row] = [
-        ((f"{name} has logged no metric yet", "text"),),
-        (('run.log({"loss": loss}, step=step)', "accent"), (" makes the first chart", "dim")),
+                marks.setdefault(role, []).append(Mark(grid.column(x), sign, role))
+    # Checkpoints every few columns say nothing but that there are many: the newest is enough.
+    most = max(1, grid.count // DOTS_A_MARK)
+    return [
+        mark for role, some in marks.items()
+        for mark in (some if role == "critical" or len(some) <= most else some[-1:])
     ]
-    if run is not None and run.state in ("failed", "died") and run.reason:
-        body.insert(0, ((run.reason, "critical"),))
-    return framed("metrics", (), body, size)
-
-

@@ -6,14 +6,12 @@ from collections.abc import Hashable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.rows import Row, Run, clip
 
 if TYPE_CHECKING:
     from llmtop.samples import Event
-
-KEY = "events"
 
 GLYPHS = {
     "critical": ("▲", "critical"),
@@ -25,6 +23,10 @@ GLYPHS = {
 """Level -> glyph and role; any other level is a faint dot."""
 
 
+BOX_FROM = 5
+"""Rows from which the list has a border: it needs no room for axes."""
+
+
 def glyph(event: Event) -> Run:
     """Return the mark of an event; a checkpoint is known by its text too."""
     level = event.level.lower()
@@ -33,7 +35,7 @@ def glyph(event: Event) -> Run:
     return GLYPHS.get(level, ("·", "dim"))
 
 
-def signature(scene: Scene) -> Hashable:
+def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
     run = scene.run
     return None if run is None else (run.id, len(run.events), run.state, run.reason)
@@ -42,7 +44,7 @@ def signature(scene: Scene) -> Hashable:
 def frame(scene: Scene, size: Size) -> list[Row]:
     """Return one line an event."""
     run = scene.run
-    columns, lines = inner(size)
+    columns, lines = inner(size, BOX_FROM)
     body: list[Row] = []
     events = [] if run is None else list(run.events)[-lines:]
     for event in reversed(events):
@@ -54,4 +56,8 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     if not body:
         body = [(("no events yet; run.event(\"...\") adds one", "dim"),)]
     count = 0 if run is None else len(run.events)
-    return framed("events", [(str(count), "bright")] if count else [], body, size)
+    return framed("events", [(str(count), "bright")] if count else [], body, size,
+                  BOX_FROM)
+
+
+CONTENT = Content("events", frame, signature)

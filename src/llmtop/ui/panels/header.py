@@ -6,11 +6,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
-from llmtop.ui.panels.base import Scene, Size
-from llmtop.ui.rows import Row, Run, spread
+from llmtop.ui.panels.base import Content, Scene, Size
+from llmtop.ui.rows import Row, Run, spread, width
 from llmtop.units import MISSING, format_duration, format_number
-
-KEY = "header"
 
 STATES: dict[str, Run] = {
     "live": ("● live", "ok"),
@@ -22,6 +20,7 @@ STATES: dict[str, Run] = {
 }
 """State of a run -> its words and role; never by colour alone."""
 WIDE = 100
+GAP = "   "
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def facts(scene: Scene) -> Facts:
     elapsed = (run.last_seen if ended else scene.now) - run.started
     estimate = progress(run, scene.now)
     return Facts(
-        step=f"{run.step:,}" if run.step >= 0 else "",
+        step=f"{run.step:,}" if run.step >= 0 and run.phase != "serve" else "",
         total=f"{run.total_steps:,}" if run.total_steps else "",
         fraction=estimate.fraction,
         elapsed=format_duration(max(0.0, elapsed)),
@@ -54,7 +53,7 @@ def facts(scene: Scene) -> Facts:
     )
 
 
-def signature(scene: Scene) -> Hashable:
+def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
     run = scene.run
     return (
@@ -78,7 +77,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     """Return the two lines."""
     run, view, wide = scene.run, scene.view, size.width >= WIDE
     left: list[Run] = [("llmtop", "brand")]
-    right: list[Run] = []
+    right: dict[str, list[Run]] = {}
     fraction = None
     if run is not None:
         known = facts(scene)
@@ -90,21 +89,32 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         if run.attempt > 1:
             left += [("  ", "blank"), (f"attempt {run.attempt}", "warning")]
         if known.step:
-            right += _step(run.step, known, wide)
+            right["step"] = _step(run.step, known, wide)
         if wide:
-            right += [("   elapsed ", "dim"), (known.elapsed, "text")]
+            right["elapsed"] = [("elapsed ", "dim"), (known.elapsed, "text")]
         if known.eta and known.eta != MISSING:
-            right += [("   eta ", "dim"), (known.eta, "bright")]
+            right["eta"] = [("eta ", "dim"), (known.eta, "bright")]
     if view.paused_at is not None:
         left += [("  ", "blank"), ("❚❚ paused", "warning")]
     if view.filter:
         left += [("  ", "blank"), (f"/{view.filter}", "accent")]
     if wide:
-        right += [("    ", "blank"), *counts(scene)]
-        clock = datetime.fromtimestamp(scene.now).strftime("%H:%M:%S")
-        right += [("   ", "blank"), (clock, "dim")]
-    line = spread(left, right, size.width - 2, gap=1)
+        right["counts"] = counts(scene)
+        right["clock"] = [(datetime.fromtimestamp(scene.now).strftime("%H:%M:%S"), "dim")]
+    room = size.width - 2
+    line = spread(left, _fitting(right, room - width(left) - 1), room, gap=1)
     return [((" ", "blank"), *line, (" ", "blank")), bar(fraction, size.width)]
+
+
+def _fitting(parts: dict[str, list[Run]], room: int) -> list[Run]:
+    """Return the parts side by side, without those that matter least where there is no room."""
+    parts = {name: part for name, part in parts.items() if part}
+    for name in ("counts", "elapsed", "clock", "eta", ""):
+        line = [run for part in parts.values() for run in ((GAP, "blank"), *part)][1:]
+        if width(line) <= room or not name:
+            break
+        parts.pop(name, None)
+    return line
 
 
 def _step(step: int, known: Facts, wide: bool) -> list[Run]:
@@ -123,3 +133,6 @@ def bar(fraction: float | None, cells: int) -> Row:
     full, half = divmod(done, 2)
     line = "━" * full + ("╸" if half else "")
     return ((" ", "blank"), (line, "accent"), ("━" * (room - len(line)), "track"), (" ", "blank"))
+
+
+CONTENT = Content("header", frame, signature, focusable=False)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.rows import Row, Run, clip, spread
-
-KEY = "ranks"
 
 CELLS: dict[str, Run] = {
     "live": ("■", "ok"),
@@ -19,7 +17,7 @@ CELLS: dict[str, Run] = {
 NEVER_SEEN: Run = ("·", "dim")
 
 
-def signature(scene: Scene) -> Hashable:
+def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
     run = scene.run
     if run is None:
@@ -44,3 +42,6 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     room = size.width - 30 - 8
     strip = clip(cells, max(4, room))
     return [spread([(" ranks  ", "dim"), *strip], [*right, (" ", "blank")], size.width), ()]
+
+
+CONTENT = Content("ranks", frame, signature, focusable=False)

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmtop.chart.spark import sparkline
-from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.panels.header import STATES
 from llmtop.ui.rows import Row, Run, clip, width
 from llmtop.ui.select import headline, matching, selected
+from llmtop.ui.view import View, choose
 from llmtop.units import MISSING, format_duration, format_number, format_seconds
 
 if TYPE_CHECKING:
     from llmtop.store import Run as StoreRun
     from llmtop.store import Series
 
-KEY = "runs"
 TREND_CELLS = 12
 TREND_SECONDS = 600.0
 ENDED = ("finished", "failed", "died")
@@ -85,7 +85,9 @@ def _trend(run: StoreRun, now: float, unicode: bool) -> list[Run]:
     if series is None or series.last is None:
         return []
     stop = series.last.time
-    columns = series.buckets("time", stop - TREND_SECONDS, stop, TREND_CELLS * 2)
+    span = series.extent("time") or (stop, stop)
+    start = max(stop - TREND_SECONDS, span[0])
+    columns = series.buckets("time", start, max(stop, start + 1.0), TREND_CELLS * 2)
     return [(sparkline(columns.mean, TREND_CELLS, unicode=unicode), "raw-1")]
 
 
@@ -125,7 +127,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("HOST", 14, 9, _text(lambda run, _: run.host, "dim"), right=False),
     Column("RANKS", 5, 8, _text(lambda run, _: _ranks(run))),
     Column("STEP", 9, 2, _text(lambda run, _: f"{run.step:,}" if run.step >= 0
-                               else MISSING)),
+                               and run.phase != "serve" else MISSING)),
     Column("LOSS", 13, 1, _loss),
     Column("ACC", 6, 5, _text(lambda run, _: _number(headline(run, "accuracy"), 3))),
     Column("TOK/S", 7, 4, _text(_throughput)),
@@ -136,6 +138,8 @@ COLUMNS: tuple[Column, ...] = (
            right=False),
 )
 NAME_CELLS = 16
+MOST_UNBOXED = 4
+"""Runs from which on a border costs none of them its line."""
 
 
 def fitting(cells: int) -> list[Column]:
@@ -146,7 +150,7 @@ def fitting(cells: int) -> list[Column]:
     return shown
 
 
-def signature(scene: Scene) -> Hashable:
+def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
     return scene.store.version, tuple(age_text(run, scene.now) for run in scene.store.runs)
 
@@ -164,11 +168,11 @@ def _line(mark: Run, name: Run, cells: Sequence[Sequence[Run]], columns: Sequenc
 
 def frame(scene: Scene, size: Size) -> list[Row]:
     """Return the list, scrolled so that the selected run can be seen."""
-    columns_wide, lines = inner(size)
+    runs = matching(scene.store, scene.view)
+    columns_wide, lines = inner(size, _box_from(runs))
     columns = fitting(columns_wide)
     taken = sum(column.cells + 2 for column in columns)
     name_cells = max(6, min(32, columns_wide - taken - 2))
-    runs = matching(scene.store, scene.view)
     chosen = selected(scene.store, scene.view)
     head = _line(("  ", "blank"), ("NAME", "dim"),
                  [[(column.title, "dim")] for column in columns], columns, name_cells)
@@ -186,9 +190,31 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     right: list[Run] = [(f"{len(runs)}", "bright")]
     if hidden > 0:
         right += [(f" ({hidden} more ↑↓)", "dim")]
-    return framed("runs", right, body, size)
+    return framed("runs", right, body, size, _box_from(runs))
+
+
+def _box_from(runs: Sequence[StoreRun]) -> int:
+    """Return the rows from which the list has a border: where it costs no run its line."""
+    return min(len(runs), MOST_UNBOXED) + 3
 
 
 def first_line(at: int, count: int, room: int) -> int:
     """Return the first shown index so that `at` is in a window of `room` of `count` lines."""
     return max(0, min(at - room // 2, count - room))
+
+
+def pick(scene: Scene, size: Size, y: int) -> View | None:
+    """Return the view with the run on row `y` selected, None where there is none."""
+    runs = matching(scene.store, scene.view)
+    _, lines = inner(size, _box_from(runs))
+    head = 1 + (lines > 2)
+    chosen = selected(scene.store, scene.view)
+    at = next((i for i, run in enumerate(runs) if run is chosen), 0)
+    place = y - head
+    index = first_line(at, len(runs), max(1, lines - head + 1)) + place
+    if not 0 <= place < lines - head + 1 or not 0 <= index < len(runs):
+        return None
+    return choose(scene.view, runs[index].id)
+
+
+CONTENT = Content("runs", frame, signature, pick=pick)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from llmtop.ui.host import host_line
-from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.rows import Row, width
-
-KEY = "welcome"
 
 LINES: tuple[tuple[tuple[str, str], ...], ...] = (
     (("No run yet. ", "bright"), ("It appears here by itself as soon as one publishes.", "text")),
@@ -21,7 +19,7 @@ LINES: tuple[tuple[tuple[str, str], ...], ...] = (
 )
 
 
-def signature(scene: Scene) -> Hashable:
+def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on: the filter that may hide every run."""
     return scene.view.filter, len(scene.store.runs)
 
@@ -39,3 +37,6 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     top = max(0, (size.height - len(lines)) // 3)
     blank: Row = ()
     return [blank] * top + [((" " * left, "blank"), *line) for line in lines]
+
+
+CONTENT = Content("welcome", frame, signature, focusable=False)

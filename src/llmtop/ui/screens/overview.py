@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, capacity, row_counts, tile
-from llmtop.ui.panels import chart, events, runs, welcome
+from llmtop.ui.panels import chart, events, runs, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
-from llmtop.ui.specs import ChartSpec, specs
+from llmtop.ui.specs import specs
 
 LIST_SHARE = 4
 """The list of runs takes at most a quarter of the height."""
@@ -18,41 +16,35 @@ EVENTS_FROM = 36
 """Terminals of at least this many lines have room for the events."""
 
 
-def chart_panel(spec: ChartSpec, box: Box) -> Placed:
-    """Return a chart at its place."""
-    return Placed(spec.key, partial(chart.frame, spec), partial(chart.signature, spec), box)
-
-
 def run_list(scene: Scene, width: int, height: int) -> list[Placed]:
     """Return the list of runs at the top, or nothing when one run needs no list."""
     count = len(matching(scene.store, scene.view))
     if count < 2 or height < 14:
         return []
     compact = height < 30
-    lines = min(count + (2 if compact else 3), max(3, height // LIST_SHARE))
-    return [Placed(runs.KEY, runs.frame, runs.signature, Box(0, 0, width, lines))]
+    lines = min(count + (2 if compact else 3), max(6 if compact else 7, height // LIST_SHARE))
+    return [Placed(runs.CONTENT, Box(0, 0, width, lines))]
 
 
 def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     """Return the panels of the screen."""
     width, height = size
-    if scene.run is None:
-        return [Placed(welcome.KEY, welcome.frame, welcome.signature, Box(0, 0, width, height),
-                       focusable=False)]
-    charts = specs(scene.run, scene.view.filter)
+    if scene.shown is None:
+        return [Placed(welcome.CONTENT, Box(0, 0, width, height))]
+    charts = specs(scene.shown, scene.view.filter)
     if scene.view.maximised:
         chosen = next((spec for spec in charts if spec.key == scene.view.focus), None)
         if chosen is not None:
-            return [chart_panel(chosen, Box(0, 0, width, height))]
+            return [Placed(chart.content(chosen), Box(0, 0, width, height))]
     top = run_list(scene, width, height)
     y = top[0].box.height if top else 0
     below: list[Placed] = []
-    if height >= EVENTS_FROM and scene.run.events:
-        below = [Placed(events.KEY, events.frame, events.signature,
-                        Box(0, height - EVENTS_HEIGHT, width, EVENTS_HEIGHT))]
+    if height >= EVENTS_FROM and scene.shown.run.events:
+        below = [Placed(events.CONTENT, Box(0, height - EVENTS_HEIGHT, width, EVENTS_HEIGHT))]
     area = Box(0, y, width, height - y - (EVENTS_HEIGHT if below else 0))
     shown = charts[: capacity((area.width, area.height))]
     if not shown:
-        return [*top, Placed("waiting", chart.waiting, chart.waiting_signature, area), *below]
+        return [*top, Placed(waiting.CONTENT, area), *below]
     boxes = tile(area, row_counts(len(shown), (area.width, area.height)))
-    return [*top, *(chart_panel(s, b) for s, b in zip(shown, boxes, strict=False)), *below]
+    placed = [Placed(chart.content(s), box) for s, box in zip(shown, boxes, strict=False)]
+    return [*top, *placed, *below]

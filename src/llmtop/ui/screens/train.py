@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, grid
-from llmtop.ui.panels import ranks, welcome
+from llmtop.ui.panels import chart, ranks, waiting, welcome
 from llmtop.ui.panels.base import Scene
-from llmtop.ui.screens.overview import chart_panel
 from llmtop.ui.specs import specs
 
 RANK_LINES = 2
@@ -15,30 +14,29 @@ RANK_LINES = 2
 def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     """Return the panels of the screen; the lines that hold the focus are the ones in sight."""
     width, height = size
-    run = scene.run
-    if run is None:
-        return [Placed(welcome.KEY, welcome.frame, welcome.signature, Box(0, 0, width, height),
-                       focusable=False)]
-    charts = specs(run, scene.view.filter)
+    run, shown = scene.run, scene.shown
+    if run is None or shown is None:
+        return [Placed(welcome.CONTENT, Box(0, 0, width, height))]
+    charts = specs(shown, scene.view.filter)
     at = next((i for i, spec in enumerate(charts) if spec.key == scene.view.focus), 0)
     if scene.view.maximised and charts:
-        return [chart_panel(charts[at], Box(0, 0, width, height))]
+        return [Placed(chart.content(charts[at]), Box(0, 0, width, height))]
     top: list[Placed] = []
     if (run.world_size or 1) > 1:
-        top = [Placed(ranks.KEY, ranks.frame, ranks.signature, Box(0, 0, width, RANK_LINES),
-                      focusable=False)]
+        top = [Placed(ranks.CONTENT, Box(0, 0, width, RANK_LINES))]
     area = Box(0, RANK_LINES if top else 0, width, height - (RANK_LINES if top else 0))
     boxes = grid(area, len(charts))
     if not boxes:
-        return top
+        return [*top, Placed(waiting.CONTENT, area)]
     scroll = _scroll(boxes, at, area)
-    placed = [chart_panel(spec, Box(b.x, b.y - scroll, b.width, b.height))
+    placed = [Placed(chart.content(spec), Box(b.x, b.y - scroll, b.width, b.height))
               for spec, b in zip(charts, boxes, strict=True)]
     return top + placed
 
 
 def _scroll(boxes: list[Box], at: int, area: Box) -> int:
-    """Return how many lines the grid moves up so that box `at` is in sight."""
+    """Return how many lines the grid moves up, by whole rows, so that box `at` is in sight."""
     box = boxes[at]
-    over = box.y + box.height - (area.y + area.height)
-    return -(-over // box.height) * box.height if over > 0 else 0
+    tops = sorted({other.y - area.y for other in boxes})
+    return next(top for top in tops if box.y + box.height - top <= area.y + area.height
+                or top == box.y - area.y)
