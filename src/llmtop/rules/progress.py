@@ -14,6 +14,8 @@ RECENT_SECONDS = 600.0
 RECENT_POINTS = 1024
 """At most so many points: what a series keeps raw."""
 FEWEST_MOVES = 2
+USUAL_MOVES = 64
+"""The newest moves say what a usual step takes: a fast beginning must not make the rest a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +59,5 @@ def steps_per_second(run: Run) -> float | None:
         moves = step_times(points)
     if len(moves.step) < FEWEST_MOVES:
         return None
-    moves = without_pauses(moves, float(np.median(moves.seconds)))
+    moves = without_pauses(moves, float(np.median(moves.seconds[-USUAL_MOVES:])))
     return float(moves.gained.sum() / moves.passed.sum())
