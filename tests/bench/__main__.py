@@ -1,0 +1,52 @@
+"""Runs all subjects, or those that are named."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.bench.flow import flow
+from tests.bench.log import log
+from tests.bench.overview import overview
+from tests.bench.paced import paced
+from tests.bench.paint import paint
+from tests.bench.raster import raster
+from tests.bench.start import start
+from tests.bench.store import store
+from tests.bench.table import Subject, machine, note, print_markdown, print_plain
+
+SUBJECTS: dict[str, tuple[str, Subject]] = {
+    "log": ("One call in a tight loop", log),
+    "paced": ("Calls at 1 kHz", paced),
+    "start": ("Import", start),
+    "flow": ("Publisher to store, one receiving core", flow),
+    "store": ("Store", store),
+    "raster": ("One frame of one chart", raster),
+    "paint": ("Start", paint),
+    "overview": ("Overview", overview),
+}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("subject", nargs="*", help=", ".join(SUBJECTS))
+    parser.add_argument("--markdown", action="store_true", help="one table for the README")
+    options = parser.parse_args()
+    unknown = set(options.subject) - set(SUBJECTS)
+    if unknown:
+        parser.error(f"no subject {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    wanted = [SUBJECTS[name] for name in options.subject or SUBJECTS]
+    if options.markdown:
+        tables = []
+        for title, measure in wanted:
+            note(f"{title} ...")
+            tables.append((title, [*measure()]))
+        print_markdown(tables)
+        return
+    print(machine())
+    for title, measure in wanted:
+        print_plain(title, measure())
+
+
+if __name__ == "__main__":
+    main()
