@@ -138,8 +138,10 @@ def _curve(
         return Curve(name, colour, _through(line), parts.low, parts.high, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
-    if is_eval(first) and np.count_nonzero(columns.n) * DOTS_A_POINT <= grid.count:
-        return Curve(name, colour, columns.mean, bad=bad, points=True, latest=latest)
+    if is_eval(first):
+        points = np.count_nonzero(columns.n) * DOTS_A_POINT <= grid.count
+        line = columns.mean if points else _through(columns.mean)
+        return Curve(name, colour, line, bad=bad, points=points, latest=latest)
     smooth = ema(columns.mean, columns.n, smoothing)
     return Curve(name, colour, _through(smooth), _through(columns.low), _through(columns.high),
                  bad, latest=latest)

@@ -153,6 +153,8 @@ def title_values(
         shown = shown[::-1]
     for curve in shown:
         value = _value_at(curve, cursor)
+        if spec.kind == "distribution" and value is not None and np.isnan(value):
+            value = None  # Too few observations for this percentile.
         number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
         if out:
             out.append(("  ", "blank"))

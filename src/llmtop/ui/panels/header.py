@@ -121,8 +121,8 @@ def _step(step: int, known: Facts, wide: bool) -> list[Run]:
     if wide:
         total = [(" / " + known.total, "dim")] if known.total else []
         return [("step ", "dim"), (known.step, "bright"), *total]
-    short = format_number(float(step), 3)
-    total = [("/" + format_number(float(known.total.replace(",", "")), 3), "dim")]
+    short = format_number(float(step))
+    total = [("/" + format_number(float(known.total.replace(",", ""))), "dim")]
     return [(short, "bright"), *(total if known.total else [])]
 
 

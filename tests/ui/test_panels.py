@@ -1,0 +1,210 @@
+"""Panels as text: what a person reads, without a terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from scenes import T0, World, serving, training
+
+from llmtop.ui.panels import chart, events, footer, header, ranks, runs, waiting, welcome
+from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.rows import Row, plain, width
+from llmtop.ui.specs import ChartSpec, specs
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def text(rows: list[Row]) -> str:
+    return "\n" + plain(rows)
+
+
+def check(name: str, rows: list[Row]) -> None:
+    """Compare rows with golden/<name>.txt; LLMTOP_WRITE_GOLDEN=1 renews it."""
+    path = GOLDEN / f"{name}.txt"
+    got = plain(rows) + "\n"
+    if os.environ.get("LLMTOP_WRITE_GOLDEN"):
+        path.write_text(got, encoding="utf-8")
+    assert got == path.read_text(encoding="utf-8")
+
+
+def spec_of(scene: Scene, key: str) -> ChartSpec:
+    assert scene.shown is not None
+    return next(spec for spec in specs(scene.shown) if spec.key == key)
+
+
+def test_header_tells_progress_and_makes_room() -> None:
+    world = World()
+    training(world)
+    scene = world.scene()
+    check("header-wide", header.frame(scene, Size(130, 2)))
+    check("header-narrow", header.frame(scene, Size(60, 2)))
+    for cells in range(3, 200):
+        assert all(width(row) <= cells for row in header.frame(scene, Size(cells, 2)))
+
+
+def test_header_says_how_a_run_ended_and_what_is_frozen_or_filtered() -> None:
+    world = World()
+    world.end(training(world), "failed", "ValueError: boom")
+    line = text(header.frame(world.scene(paused_at=T0, filter="gpt"), Size(120, 2)))
+    assert "▲ failed" in line
+    assert "❚❚ paused" in line
+    assert "/gpt" in line
+    assert "eta" not in line
+
+
+def test_the_list_of_runs() -> None:
+    world = World()
+    training(world, "gpt-small")
+    training(world, "sweep-03", seed=4, steps=1500)
+    serving(world)
+    world.end("sweep-03")
+    check("runs", runs.frame(world.scene(), Size(120, 6)))
+    check("runs-narrow", runs.frame(world.scene(), Size(80, 5)))
+    for cells in range(1, 200):
+        assert all(width(row) <= cells for row in runs.frame(world.scene(), Size(cells, 6)))
+
+
+def test_the_list_scrolls_to_the_selected_run_and_says_what_is_hidden() -> None:
+    world = World()
+    for number in range(30):
+        training(world, f"run-{number:02}", seed=number, steps=20)
+    chosen = next(run.id for run in world.store.runs if run.name == "run-20")
+    got = text(runs.frame(world.scene(run=chosen), Size(80, 8)))
+    assert "run-20" in got
+    assert "(25 more ↑↓)" in got
+    assert "run-01" not in got
+
+
+def test_loss_panel() -> None:
+    world = World()
+    training(world)
+    scene = world.scene()
+    got = chart.frame(spec_of(scene, "loss"), scene, Size(70, 12))
+    check("loss", got)
+    assert all(width(row) == 70 for row in got)
+    check("loss-narrow", chart.frame(spec_of(scene, "loss"), scene, Size(40, 6)))
+
+
+def test_a_spike_after_the_beginning_is_seen() -> None:
+    world = World()
+    run = world.run("calm", total_steps=1000)
+    values = np.full(1000, 1.0) + np.random.default_rng(0).normal(0, 0.01, 1000)
+    values[700] = 30.0
+    world.log(run, "grad_norm", values)
+    scene = world.scene()
+    lines = plain(chart.frame(spec_of(scene, "grad_norm"), scene, Size(80, 12))).splitlines()
+    column = [line[40:46] for line in lines[1:6]]
+    assert all(any(0x2800 < ord(c) <= 0x28FF for c in part) for part in column), column
+
+
+def test_nan_is_marked_and_told() -> None:
+    world = World()
+    run = world.run("sick")
+    values = np.linspace(3, 2, 100)
+    values[90:] = np.nan
+    world.log(run, "loss", values)
+    scene = world.scene()
+    rows = chart.frame(spec_of(scene, "loss"), scene, Size(60, 10))
+    assert "NaN" in plain(rows[:1])
+    assert any(role == "critical" for row in rows[1:3] for _, role in row)
+
+
+def test_a_run_that_is_only_nan_still_shows_marks() -> None:
+    world = World()
+    run = world.run("worse")
+    world.log(run, "loss", np.full(20, np.nan))
+    scene = world.scene()
+    rows = chart.frame(spec_of(scene, "loss"), scene, Size(60, 10))
+    assert "NaN" in plain(rows)
+    assert any(role == "critical" for row in rows for _, role in row)
+
+
+def test_percentiles_are_those_of_the_last_minutes() -> None:
+    world = World()
+    serving(world)
+    scene = world.scene()
+    head = plain(chart.frame(spec_of(scene, "ttft"), scene, Size(90, 12))[:1])
+    series = scene.run.find("ttft_seconds")[0]  # type: ignore[union-attr]
+    recent = series.window(1 << 20)
+    kept = recent.value[recent.time >= recent.time[-1] - 300]
+    for q in (50, 90, 99):
+        assert f"p{q} {np.percentile(kept, q) * 1e3:.0f} ms" in head
+
+
+def test_few_observations_make_no_percentile() -> None:
+    world = World()
+    run = world.run("shy", phase="serve")
+    world.log(run, "ttft_seconds", np.array([0.1, 0.2, 0.3]), kind="distribution",
+              times=T0 + np.arange(3.0))
+    scene = world.scene()
+    head = plain(chart.frame(spec_of(scene, "ttft"), scene, Size(90, 12))[:1])
+    assert "p99 NaN" not in head
+    assert "p99 --" in head
+
+
+def test_title_and_picture_agree_on_the_quick_row() -> None:
+    world = World()
+    training(world)
+    scene = world.scene()
+    for spec in specs(scene.shown):  # type: ignore[arg-type]
+        content = chart.content(spec)
+        if content.head is not None:
+            size = Size(80, 10)
+            assert content.head(scene, size) == content.frame(scene, size)[0]
+
+
+def test_many_checkpoints_leave_the_newest_mark_only() -> None:
+    world = World()
+    run = training(world)
+    for step in range(0, 2000, 50):
+        world.event(run, step, f"checkpoint {step} saved")
+    scene = world.scene()
+    rows = chart.frame(spec_of(scene, "grad_norm"), scene, Size(60, 10))
+    assert plain(rows).count("◆") == 1
+    assert plain(rows).count("▲") == 1
+
+
+def test_events_newest_first() -> None:
+    world = World()
+    training(world)
+    check("events", events.frame(world.scene(), Size(60, 5)))
+
+
+def test_rank_strip_shows_missing_silent_and_slow_ranks() -> None:
+    world = World()
+    for rank in (0, 1, 3):
+        key = f"r{rank}"
+        world._apply(runs=(_rank(key, rank),))
+        world.log(key, "loss", np.arange(10.0 + rank))
+    world.end("r3", "died")
+    check("ranks", ranks.frame(world.scene(), Size(80, 2)))
+
+
+def _rank(key: str, rank: int) -> object:
+    from llmtop.samples import RunInfo
+
+    return RunInfo(key=key, name="wide", rank=rank, world_size=4, started=T0)
+
+
+def test_nothing_yet_tells_how_to_begin() -> None:
+    shown = text(welcome.frame(World().scene(), Size(80, 20)))
+    for hint in ("llmtop demo", "import llmtop", "run.log(", "box  8 cores  64 GiB"):
+        assert hint in shown
+
+
+def test_a_run_without_metrics_says_so() -> None:
+    world = World()
+    world.run("silent")
+    assert "silent has logged no metric yet" in text(waiting.frame(world.scene(), Size(60, 10)))
+
+
+def test_footer_keeps_losses_and_problems_before_keys() -> None:
+    row = footer.footer_row(footer.Cost(2.4, 64 << 20, 1600.0), 17, "tail: denied", 100)
+    line = plain([row])
+    assert "▲ tail: denied" in line
+    assert "● 17 dropped" in line
+    for cells in range(1, 220):
+        shown = footer.footer_row(footer.Cost(1, 1, 1), 0, "", cells)
+        assert width(shown) <= max(cells, 30)
