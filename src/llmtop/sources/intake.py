@@ -89,17 +89,17 @@ class Intake:
                 self._json(identity, read_sample(data, self.now))
                 return
             frame = unpack(data)
-            if frame.kind == Kind.HELLO:
-                self._hello(identity, frame)
-                return
             session = self.sessions.get(frame.session)
-            if session is None:
-                self._who(identity)
-                return
-            self._hear(session, identity)
             handler = self._handlers.get(frame.kind)
-            if handler is not None:
+            if session is not None and handler is not None:
+                self._hear(session, identity)
                 handler(session, frame)
+            elif frame.kind == Kind.HELLO:
+                self._hello(identity, frame)
+            elif session is not None:
+                self._hear(session, identity)
+            else:
+                self._who(identity)
         except WireError:
             self.bad += 1
 
