@@ -56,7 +56,7 @@ _UNITS = frozenset(SECONDS) | frozenset(
 _TOKEN = re.compile(rf"({NUMBER})\s?(\D.*)?", re.DOTALL)
 _WRAPPED = re.compile(
     r"(?:[A-Za-z_]+\.)*[A-Za-z]*(?:float|int|double|tensor|array|Tensor|Array|Decimal)\d*\("
-    r"\s*([^,()]+)[,)]"
+    r"\s*([^,()]+)(?:[,)]|$)"
 )
 """np.float64(0.5), tensor(2.3, device='cuda:0'), Array(1., dtype=float32), Decimal('1.2')."""
 _QUOTES = "'\" \t\r\n"
