@@ -30,12 +30,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     from llmtop import __version__
 
-    options = parser(__version__).parse_args(argv)
+    # What follows "--" is a command's own, options included.
+    named, mark, command = _split(argv)
+    options = parser(__version__).parse_args(named)
+    options.command, options.sources = command, None
     options.memory_bytes = memory_bytes(options.memory)
     if options.fps is not None and not 0.1 <= options.fps <= 30:
         raise UsageError("--fps: between 0.1 and 30 updates a second")
+    if options.poll is not None and not 0.05 <= options.poll <= 3600:
+        raise UsageError("--poll: between 0.05 and 3600 seconds")
     if options.wait < 0:
         raise UsageError("--wait: seconds cannot be negative")
+    word, *rest = options.source or [""]
+    if word == "formats" and not rest:
+        from llmtop.cli.formats import run_formats
+
+        return run_formats()
+    if word == "check-format":
+        from llmtop.cli.check_format import run_check_format
+
+        return run_check_format(rest, options.format)
     if not (options.once or options.json or sys.stdout.isatty()):
         print("llmtop: stdout is not a terminal, so this is --once", file=sys.stderr)  # noqa: T201
         options.once = True
@@ -45,6 +59,17 @@ def _run(argv: list[str]) -> int:
         from llmtop.cli.demo import run_demo
 
         return run_demo(options)
+    if mark:
+        if options.source:
+            raise UsageError(f"either {options.source[0]!r} or a command after --, not both")
+        from llmtop.cli.command import run_command
+
+        return run_command(options)
+    if options.source or options.format:
+        from llmtop.cli.watch import open_named
+
+        # Before the screen: a wrong name is said where it was typed.
+        options.sources = open_named(options)
     if options.once or options.json:
         from llmtop.cli.snapshot import run_snapshot
 
@@ -52,3 +77,11 @@ def _run(argv: list[str]) -> int:
     from llmtop.cli.watch import run_watch
 
     return run_watch(options)
+
+
+def _split(argv: list[str]) -> tuple[list[str], bool, list[str]]:
+    """Return what is before the first "--", whether there is one, and what is after it."""
+    if "--" not in argv:
+        return argv, False, []
+    at = argv.index("--")
+    return argv[:at], True, argv[at + 1 :]

@@ -25,6 +25,10 @@ OPTIONS: tuple[Option, ...] = (
            {"action": "store_true"}),
     Option(("--wait",), "with --once or --json: wait at most SECONDS for the sources (default 5)",
            {"type": float, "default": 5.0, "metavar": "SECONDS"}),
+    Option(("--format",), "read log files as this format, whatever is in them; see llmtop formats",
+           {"default": "", "metavar": "NAME"}),
+    Option(("--poll",), "look at log files every SECONDS, instead of being told of changes",
+           {"type": float, "default": None, "metavar": "SECONDS"}),
     Option(("--memory",), "memory the store may use, such as 512M or 2G (default 512M)",
            {"default": "512M", "metavar": "SIZE"}),
     Option(("--fps",), "screen updates a second (default 4, over SSH 2)",
@@ -33,9 +37,14 @@ OPTIONS: tuple[Option, ...] = (
            {"default": "", "metavar": "NAME"}),
 )
 COMMANDS: tuple[tuple[str, str], ...] = (
+    ("PATH...", "show log files, folders and globs, live"),
+    ("-", "show what is piped in: python train.py 2>&1 | llmtop -"),
+    ("-- COMMAND...", "run a command, show its output and metrics, end with its exit code"),
+    ("formats", "list the log formats, each with an example"),
+    ("check-format FILE", "say what is recognised in a log, and what is left out and why"),
     ("demo", "train and serve a small real model on this machine, and watch it"),
 )
-"""Words that are commands rather than sources."""
+"""What stands after `llmtop`."""
 
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 MIN_MEMORY = 32 << 20

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmtop.engine import Engine
+    from llmtop.sources import Source
 
 FPS_LOCAL = 4.0
 FPS_SSH = 2.0
@@ -21,9 +22,25 @@ def build_engine(options: argparse.Namespace) -> Engine:
     from llmtop.store import Store
 
     clock = SystemClock()
-    named = [] if options.source == ["demo"] else options.source
-    sources = [open_source(text, clock) for text in named or [""]]
+    named: list[Source] = list(getattr(options, "sources", None) or ())
+    # A command may publish besides what it prints.
+    local = [open_source("", clock)] if not named or getattr(options, "command", None) else []
+    sources = [*named, *local]
     return Engine(Store(memory_bytes=options.memory_bytes), sources, clock)
+
+
+def open_named(options: argparse.Namespace) -> list[Source]:
+    """Return the sources that the command line names.
+
+    Raises:
+        UsageError: one of them cannot be opened, or no format has the name asked for.
+    """
+    from llmtop.clock import SystemClock
+    from llmtop.formats.table import load_table
+    from llmtop.sources import open_sources
+
+    table = load_table(options.format)
+    return open_sources(options.source, SystemClock(), table, options.poll)
 
 
 def run_watch(options: argparse.Namespace) -> int:

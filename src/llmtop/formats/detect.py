@@ -26,6 +26,9 @@ REST_LINES = 1000
 MAX_LINE = 2000
 """Characters of a kept line: ten rows of a wide terminal."""
 
+LAST_LINES = 30
+"""Lines a launcher may add after the error that ended its program: torchrun's summary has 20."""
+
 Found = tuple[LineFormat | None, Item]
 """An item and the format that found it; None for what is found in any log."""
 
@@ -61,6 +64,8 @@ class Chooser:
         self._generic = [one for one in tries if not forced and one.format.generic]
         self._held: list[Found] | None = []
         self._trouble = trouble.Trouble()
+        self._error = "", 0
+        """The last error, and the number of its line."""
         self.lines = 0
         self.settled = forced
         """Some format that is not generic has read this log, or was named by the user."""
@@ -90,6 +95,7 @@ class Chooser:
                     note = self._trouble.read(line)
                     if note is not None:
                         out.items.append((None, note))
+                        self._error = note.text, self.lines + out.lines
             if last and last is pieces[-1]:
                 # A piece that a carriage return overwrites is not a line of the log.
                 out.rest.append(last[:MAX_LINE])
@@ -121,6 +127,12 @@ class Chooser:
         """Names of the formats that found points, the best first."""
         tries = [one for one in (*self._specific, *self._generic) if one.points]
         return [one.format.name for one in sorted(tries, key=lambda one: -one.points)]
+
+    @property
+    def last_error(self) -> str:
+        """The error that is among the last LAST_LINES lines, "" if there is none."""
+        text, at = self._error
+        return text if self.lines - at < LAST_LINES else ""
 
     def _offer(self, line: str, present: list[_Try], generic: list[_Try], out: Text) -> bool:
         """Return whether some format knows the line."""

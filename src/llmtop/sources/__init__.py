@@ -11,12 +11,15 @@ its clock, bounds all it keeps, and looks at `stop` a few times a second. To tes
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from llmtop.clock import Clock
-from llmtop.errors import UsageError
+from llmtop.errors import UsageError, nearest
 from llmtop.samples import Batch
+
+if TYPE_CHECKING:
+    from llmtop.formats.table import Table
 
 
 class Source(Protocol):
@@ -40,6 +43,32 @@ OPENERS: dict[str, Callable[[str, Clock], Source]] = {"": _hub}
 """URL scheme -> what opens such a source; "" is the hub that this user's runs connect to."""
 
 
+def open_sources(
+    texts: Sequence[str], clock: Clock, table: Table, poll: float | None = None
+) -> list[Source]:
+    """Return the sources that some words of a command line name: one for all files together.
+
+    Args:
+        texts: URLs, "-" for stdin, paths and globs; none of them is this machine's runs.
+        clock: the clock.
+        table: the log formats to choose from.
+        poll: how often to look at files, None to be told of changes.
+
+    Raises:
+        UsageError: one of them cannot be opened.
+    """
+    from llmtop.sources.pipe import Pipe
+    from llmtop.sources.tail import Tail
+
+    paths = [text for text in texts if text != "-" and "://" not in text]
+    sources: list[Source] = [open_source(text, clock) for text in texts if "://" in text]
+    if "-" in texts:
+        sources.append(Pipe(clock=clock, table=table))
+    if paths:
+        sources.append(Tail(paths, clock=clock, table=table, poll=poll))
+    return sources or [open_source("", clock)]
+
+
 def open_source(text: str, clock: Clock) -> Source:
     """Return the source that `text` names; "" is this machine's runs.
 
@@ -49,5 +78,6 @@ def open_source(text: str, clock: Clock) -> Source:
     scheme, mark, _ = text.partition("://")
     opener = OPENERS.get(scheme if mark or not text else "?")
     if opener is None:
-        raise UsageError(f"cannot open {text!r}: llmtop reads local runs only")
+        near = nearest(scheme, (known for known in OPENERS if known))
+        raise UsageError(f"cannot open {text!r}: nothing here reads such an address{near}")
     return opener(text, clock)

@@ -70,6 +70,8 @@ class Log:
         self.numbered = False
         """Records of lines with neither step nor time count as steps: there is no other axis."""
         self.tags: dict[str, object] = {}
+        self.host, self.pid, self.started = "", 0, 0.0
+        """Of the process that writes it, where that is known."""
 
 
 class Collector:
@@ -193,6 +195,8 @@ class Collector:
         if session is None:
             self._dropped += len(point.values)
             return
+        if chosen is not None and "format" not in session.info.tags:
+            self._recognise(log, chosen)
         names = tuple(point.values)
         if type(chosen) is LineFormat and point.step != NO_STEP:
             before = session.last.get(names)
@@ -263,16 +267,15 @@ class Collector:
         wanted = run or log.name
         if about.name and not log.exact_name:
             wanted = about.name
-        ranks = log.key + "#" + run
         tags = {**log.tags, **about.tags}
         if chosen is not None:
             tags.setdefault("format", chosen.name)
         return RunInfo(
-            key=key, name=self.names.for_text(clean_name(wanted), ranks), rank=rank,
+            key=key, name=self.names.for_text(clean_name(wanted), run_key(log.key, run)), rank=rank,
             world_size=about.world_size,
             phase=about.phase or (chosen.phase if chosen else "train"),
-            started=about.started or 0.0, total_steps=about.total_steps, source=log.source,
-            tags=tags,
+            host=log.host, pid=log.pid, started=about.started or log.started,
+            total_steps=about.total_steps, source=log.source, tags=tags,
         )  # fmt: skip
 
     def _about(self, log: Log, chosen: Format | None, item: About) -> None:
@@ -284,6 +287,15 @@ class Collector:
             item.started or old.started, {**old.tags, **item.tags}, item.run,
         )  # fmt: skip
         self._renew(log, item.run)
+
+    def _recognise(self, log: Log, chosen: Format) -> None:
+        """Take over what the format of a log tells of runs that were introduced before it."""
+        for session in log.sessions.values():
+            old = session.info
+            about = log.about.get("") or About()
+            session.info = replace(old, phase=about.phase or chosen.phase,
+                                   tags={**old.tags, "format": chosen.name})
+            self._runs[old.key] = session.info
 
     def _tag(self, log: Log, key: str, value: object) -> None:
         log.tags[key] = value
@@ -308,6 +320,11 @@ class Collector:
             if new != old:
                 session.info = new
                 self._runs[new.key] = new
+
+
+def run_key(log: str, run: str = "") -> str:
+    """Return what one run of a log is known by: all its ranks share it."""
+    return f"{log}#{run}"
 
 
 def _is_copy(before: Points, point: Points) -> bool:

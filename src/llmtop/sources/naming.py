@@ -56,13 +56,13 @@ class Names:
     def __init__(self) -> None:
         self._taken: dict[str, str] = {}
 
-    def for_path(self, path: Path) -> str:
-        """Return a name of the run in `path` that no other path has."""
+    def for_path(self, path: Path, key: str) -> str:
+        """Return a name of the run in `path` that no other key has."""
         name = path.name
         for name in names(path):
-            if self._free(name, str(path)):
+            if self._free(name, key):
                 break
-        return self.for_text(name, str(path))
+        return self.for_text(name, key)
 
     def for_text(self, wanted: str, key: str) -> str:
         """Return `wanted`, with a number if another key has that name."""

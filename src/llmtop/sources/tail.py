@@ -10,7 +10,7 @@ from pathlib import Path
 from llmtop.clock import Clock
 from llmtop.formats.table import Table
 from llmtop.samples import Batch
-from llmtop.sources.collect import Collector, Log
+from llmtop.sources.collect import Collector, Log, run_key
 from llmtop.sources.discover import MAX_FILES, Discovery, Found
 from llmtop.sources.follow import Followed, StreamFile, TextFile, WholeFile
 from llmtop.sources.naming import EVENTS
@@ -98,7 +98,9 @@ class Tail:
                 continue
             self._known.add(found.path)
             self._follow(found)
-        self._watch.add(sorted(self._discovery.folders))
+        if self._caught_up:
+            # What is read once and left needs no watch.
+            self._watch.add(sorted(self._discovery.folders))
 
     def _follow(self, found: Found) -> None:
         """Begin to follow a file, unless it is one already followed under another name."""
@@ -136,7 +138,8 @@ class Tail:
             key = str(found.path.parent)
         log = self._logs.get(key)
         if log is None:
-            log = self._logs[key] = Log(key, self._collector.names.for_path(found.path), "file")
+            name = self._collector.names.for_path(found.path, run_key(key))
+            log = self._logs[key] = Log(key, name, "file")
             log.numbered = found.kind == "text"
         return log
 
@@ -224,6 +227,8 @@ class Tail:
             path, reason = next(iter(problems.items()))
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             return f"{path}: {reason}{more}"
+        if self._table.problems:
+            return self._table.problems[0]
         if self._discovery.left_out:
             return f"{self._discovery.left_out} files are left out: there are too many"
         if not self.files:

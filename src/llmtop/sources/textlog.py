@@ -43,6 +43,11 @@ class TextLog:
         return self._chooser.names
 
     @property
+    def last_error(self) -> str:
+        """The error that it ends with, "" if it ends with none."""
+        return self._chooser.last_error
+
+    @property
     def lines(self) -> int:
         """Lines read since it began."""
         return self._chooser.lines

@@ -6,6 +6,7 @@ FUSE. There, and where a change was missed, files are only looked at, every POLL
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -125,6 +126,8 @@ class Watch:
         from watchdog.observers import Observer
 
         if self._observer is None:
+            # Its farewell when it is stopped would be printed over the screen.
+            logging.getLogger("watchdog").addHandler(logging.NullHandler())
             self._observer = Observer()
             self._observer.daemon = True
             self._observer.start()

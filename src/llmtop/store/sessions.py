@@ -144,6 +144,7 @@ def _describe(run: Run, info: RunInfo) -> None:
     run.world_size = info.world_size if info.world_size is not None else run.world_size
     if place_of(info) == 0:
         run.host, run.pid = info.host or run.host, info.pid or run.pid
+        run.phase = info.phase
     if info.tags:
         run.tags = {**run.tags, **info.tags}
     run.version += 1

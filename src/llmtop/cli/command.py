@@ -1,0 +1,69 @@
+"""`llmtop -- COMMAND...`: runs a command under the screen and ends with its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from llmtop.clock import SystemClock
+from llmtop.errors import UsageError
+from llmtop.formats.table import load_table
+from llmtop.sources.command import Command
+
+PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that mean nothing to llmtop: schedulers ask for a checkpoint with them."""
+STDERR = 2
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Run the command with the screen, or without one to its end; return its exit code.
+
+    Raises:
+        UsageError: there is no such command.
+    """
+    if not options.command:
+        raise UsageError("--: name a command, as in `llmtop -- python train.py`")
+    plain = options.once or options.json
+    table = load_table(options.format)
+    command = Command(
+        options.command, clock=SystemClock(), table=table, echo=STDERR if plain else None
+    )
+    options.sources = [command]
+    ended_by = 0
+    with _passing_on(command):
+        try:
+            if plain:
+                from llmtop.cli.snapshot import run_snapshot
+
+                options.wait = math.inf
+                run_snapshot(options)
+            else:
+                from llmtop.cli.watch import run_watch
+
+                shown = run_watch(options)
+                ended_by = shown - 128 if shown > 128 else 0
+        except KeyboardInterrupt:
+            ended_by = signal.SIGINT
+        finally:
+            if command.exit_code is None:
+                print(f"llmtop: ending {command.name}", file=sys.stderr)  # noqa: T201
+            code = command.finish(ended_by or signal.SIGINT)
+    return code
+
+
+@contextmanager
+def _passing_on(command: Command) -> Iterator[None]:
+    def send(number: int, _frame: FrameType | None) -> None:
+        command.send(number)
+
+    before = {number: signal.signal(number, send) for number in PASSED_ON}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
