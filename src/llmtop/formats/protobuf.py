@@ -13,6 +13,8 @@ VARINT = 0
 FIXED64 = 1
 BYTES = 2
 FIXED32 = 5
+FIRST_KEY = 1 << 3
+"""The smallest key: of field 1."""
 
 _DOUBLE = struct.Struct("<d")
 _FLOAT = struct.Struct("<f")
@@ -55,6 +57,8 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
         if key >= 0x80:
             key, at = varint(view, at - 1)
         wire = key & 7
+        if key < FIRST_KEY:
+            raise ProtobufError("a field has the number 0")
         if wire == VARINT:
             number, at = varint(view, at)
             yield key >> 3, wire, number
@@ -71,7 +75,7 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
             length = 4
         else:
             raise ProtobufError(f"unknown wire type {wire}")
-        if key < 8 or length > end - at:
+        if length > end - at:
             raise ProtobufError("a field is cut off")
         yield key >> 3, wire, view[at : at + length]
         at += length
