@@ -92,7 +92,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         from llmtop.ui.panels import header
 
         footer = Content("footer", lambda scene, size: [self._footer(size.width)], _always,
-                         focusable=False)
+                         focusable=False, skeleton=lambda cells: [self._footer(cells)])
         yield Panel(header.CONTENT, id="header")
         yield Board()
         yield Panel(footer, id="footer")
@@ -158,9 +158,11 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self._draw_footer()
 
     def draw_panel(self, panel: Panel) -> None:
-        """Draw one panel that has just got its size."""
+        """Draw one panel that has just got its size; before there are data, its skeleton."""
         if self._scene is not None:
             panel.show(self._scene, focused=panel.key == self.view.focus, force=True)
+        elif panel.content.skeleton is not None:
+            panel.put_rows(panel.content.skeleton(panel.size.width))
 
     def look(self, view: View) -> None:
         """Change what the user looks at."""

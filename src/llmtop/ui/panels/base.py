@@ -66,6 +66,8 @@ class Content:
     signature: Signature
     """What the rows depend on: they are drawn anew as soon as it differs."""
     focusable: bool = True
+    skeleton: Callable[[int], list[Row]] | None = None
+    """The rows at a width, before there is anything to draw from."""
     head: Callable[[Scene, Size], Row] | None = None
     """The first row alone, with the newest values."""
     pulse: Signature | None = None

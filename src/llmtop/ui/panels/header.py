@@ -58,7 +58,7 @@ def signature(scene: Scene, size: Size) -> Hashable:
     run = scene.run
     return (
         None if run is None else (run.id, run.version, run.state),
-        tuple(r.state for r in scene.store.runs),
+        tuple(r.state for r in scene.store.runs), scene.now // 60,
     )
 
 
@@ -100,7 +100,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         left += [("  ", "blank"), (f"/{view.filter}", "accent")]
     if wide:
         right["counts"] = counts(scene)
-        right["clock"] = [(datetime.fromtimestamp(scene.now).strftime("%H:%M:%S"), "dim")]
+        right["clock"] = [(datetime.fromtimestamp(scene.now).strftime("%H:%M"), "dim")]
     room = size.width - 2
     line = spread(left, _fitting(right, room - width(left) - 1), room, gap=1)
     return [((" ", "blank"), *line, (" ", "blank")), bar(fraction, size.width)]
@@ -135,4 +135,9 @@ def bar(fraction: float | None, cells: int) -> Row:
     return ((" ", "blank"), (line, "accent"), ("━" * (room - len(line)), "track"), (" ", "blank"))
 
 
-CONTENT = Content("header", frame, signature, focusable=False)
+def skeleton(cells: int) -> list[Row]:
+    """Return the two lines as they stand before the first data."""
+    return [((" ", "blank"), ("llmtop", "brand")), bar(None, cells)]
+
+
+CONTENT = Content("header", frame, signature, focusable=False, skeleton=skeleton)
