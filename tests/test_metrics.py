@@ -26,7 +26,7 @@ def test_known_names(logged: str, name: str) -> None:
     assert found.name == name
 
 
-@pytest.mark.parametrize("logged", ["foo", "train/foo", "loss/foo", "", "/", "train/", "losses"])
+@pytest.mark.parametrize("logged", ["foo", "train/foo", "loss/foo", "", "/", "eval/", "losses"])
 def test_unknown_names(logged: str) -> None:
     assert find(logged) is None
 
