@@ -47,21 +47,29 @@ class Document(Resumable):
         self._parse = parse or objects_in
         self._seen: tuple[int, int, int] | None = None
         self._said: frozenset[int] = frozenset()
-        self._doubted = False
+        self._looks = 0
+        self._doubted: int | None = None
+
+    def read(self) -> Iterator[Item]:
+        """Yield what the file says and did not say before; see FileReader."""
+        self._looks += 1
+        yield from super().read()
 
     def more(self) -> Iterable[Item] | None:
         """Return what the file says and did not say before, None when it is as it was."""
         status = os.stat(self._path)
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen == self._seen:
-            # Half-written a moment ago and no more since: it will stay so.
-            doubted, self._doubted = self._doubted, False
-            return (INCOMPLETE,) if doubted else None
+            if self._doubted is None or self._doubted == self._looks:
+                return None
+            # Half-written at the last look and no more since: it will stay so.
+            self._doubted = None
+            return (INCOMPLETE,)
         self._seen = seen
         if status.st_size > MAX_DOCUMENT_BYTES:
             return (TOO_LONG,)
         objects, complete = self._parse(self._path.read_bytes())
-        self._doubted = not complete
+        self._doubted = None if complete else self._looks
         return self._new(objects) if objects else None
 
     def _new(self, objects: list[dict[str, Any]]) -> Iterator[Item]:

@@ -27,6 +27,8 @@ ROWS = 1000
 """Read at once: 3 ms, so that no read transaction is held for long."""
 BUSY_SECONDS = 0.1
 """Waited for a lock before the next look tries again."""
+FAILURES = (sqlite3.Error, ValueError)
+"""What reading raises; ValueError for a message or an id that is damaged too."""
 MAX_RUNS = 10_000
 """Runs of one project whose ids are remembered."""
 
@@ -68,7 +70,7 @@ class _Database(Resumable):
         try:
             with closing(_open(self._path)) as connection:
                 found, all_read = self._rows(connection)
-        except sqlite3.Error:
+        except FAILURES:
             # A lock, or a page that is being written: only what stays so is damage.
             failed, self._failed = self._failed, seen
             return self._once(_DAMAGED) if failed == seen else None
@@ -206,7 +208,13 @@ def _open(path: Path) -> sqlite3.Connection:
     else:
         how = "mode=ro&immutable=1"
     address = f"file:{quote(str(path.absolute()))}?{how}"
-    return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.text_factory = _text
+    return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
 def _without_index(path: Path) -> bool:
@@ -220,7 +228,7 @@ def _sniff(path: Path, head: bytes) -> bool:
     try:
         with closing(_open(path)) as connection:
             columns = {row[1] for row in connection.execute("PRAGMA table_info(metrics)")}
-    except (sqlite3.Error, OSError):
+    except (*FAILURES, OSError):
         return False
     return {"id", "timestamp", "run_name", "step", "metrics"} <= columns
 
