@@ -78,7 +78,7 @@ def _gauge(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
     finite = [one.summary() for one in series]
     n = sum(part.n for part in finite)
     return (
-        format_value(last[0] if len(last) == 1 else median(last), unit),
+        format_value(last[0] if len(last) == 1 else _median(last), unit),
         *_extremes(series),
         _text(sum(part.sum for part in finite) / n if n else math.nan, unit),
         _points(series),
@@ -123,6 +123,12 @@ def _extremes(series: Sequence[Series]) -> tuple[str, str]:
 
 def _highest(values: Iterable[float]) -> float:
     return max((float(value) for value in values if not math.isnan(value)), default=math.nan)
+
+
+def _median(values: Iterable[float]) -> float:
+    """Return the median of the finite values, NaN if there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return median(finite) if finite else math.nan
 
 
 def _points(series: Sequence[Series]) -> str:

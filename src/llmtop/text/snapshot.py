@@ -18,6 +18,7 @@ MAX_NAMES = 200
 """Names of one kind shown a run: four screens of them; --json has all."""
 ORDER = ("live", "stale", "failed", "died", "finished", "restarted")
 """Runs by state: what goes on first."""
+NOTHING_YET = 'nothing logged yet; run.log({"loss": loss}, step=step) fills this'
 
 
 def render_text(store: Store, now: float, width: int) -> str:
@@ -57,8 +58,9 @@ def _run(run: Run, now: float, width: int) -> list[str]:
             lines.append(f"{INDENT}and {len(found) - MAX_NAMES:,} more; --json has all")
         several = several or any(row.ranks > 1 for row in shown)
         estimated = estimated or any(text.startswith("~") for row in shown for text in row.values)
-    if len(lines) == 1 and not any(series.n for series in run.series):
-        lines += _note('nothing logged yet; run.log({"loss": loss}, step=step) fills this', width)
+    if not any(series.n for series in run.series):
+        over = run.state not in ("live", "stale")
+        lines += _note("nothing was logged" if over else NOTHING_YET, width)
     if several:
         lines += _note("xN: N ranks; last is their median, percentiles the worst rank's", width)
     if estimated:

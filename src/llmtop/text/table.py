@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 INDENT, GAP = "  ", "  "
-LEAST_NAME = 8
-"""Cells of the first column, whatever else is there."""
+LEAST_NAME = 16
+"""Cells the first column keeps, as long as there is another to give up for it."""
 
 
 def cells(text: str) -> int:
