@@ -22,8 +22,10 @@ def rendezvous() -> Iterator[dict[str, str]]:
     with TemporaryDirectory(prefix="bench-") as place:
         meet = Path(place, "meet")
         meet.mkdir(mode=0o700)
+        # Installed programs start from compiled files; a process that may write none compiles anew.
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         yield {
-            **os.environ, "LLMTOP_DIR": str(meet), "HOME": place, "TRACKIO_DIR": place,
+            **inherited, "LLMTOP_DIR": str(meet), "HOME": place, "TRACKIO_DIR": place,
             "WANDB_DIR": place, "WANDB_SILENT": "true", "XDG_CONFIG_HOME": place,
         }
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from tests.bench.children import cpu_seconds, rendezvous, resident_mb, start
 from tests.bench.table import Row, below
-from tests.bench.terminal import Bytes
+from tests.bench.terminal import Bytes, environment
 
 COLUMNS, ROWS, HERTZ = 200, 50, 4
 LIVE_SECONDS, QUIET_SECONDS, SETTLE_SECONDS = 20.0, 10.0, 6.0
@@ -30,7 +30,7 @@ def overview() -> Iterator[Row]:
     with rendezvous() as env:
         run = start("overview", env=env)
         command = [sys.executable, "-m", "llmtop", "--fps", str(HERTZ)]
-        with Bytes(command, columns=COLUMNS, rows=ROWS, env=dict(env)) as program:
+        with Bytes(command, columns=COLUMNS, rows=ROWS, env=environment(env)) as program:
             program.pump_for(SETTLE_SECONDS)
             pid = program.process.pid
             before, began = cpu_seconds(pid), time.monotonic()

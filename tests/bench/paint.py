@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.bench.children import rendezvous
 from tests.bench.table import Row, below, missing
-from tests.bench.terminal import Bytes
+from tests.bench.terminal import Bytes, environment
 
 RUNS = 7
 COLUMNS, ROWS = 160, 45
@@ -46,5 +46,5 @@ def paint() -> Iterator[Row]:
 def _start(command: Sequence[str], text: bytes) -> float:
     with rendezvous() as env:
         began = time.perf_counter()
-        with Bytes(command, columns=COLUMNS, rows=ROWS, env=dict(env)) as program:
+        with Bytes(command, columns=COLUMNS, rows=ROWS, env=environment(env)) as program:
             return program.seconds_until(text, began)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Mapping
 
 from tests.pty.harness import Program
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str | None]:
+    """Return `env` for a Program, which lays it over its own: what it lacks is removed there."""
+    return {**dict.fromkeys(os.environ), **env}
 
 
 class Bytes(Program):
