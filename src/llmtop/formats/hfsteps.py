@@ -52,6 +52,8 @@ class Steps:
         if total != self.total or (count == 0 and self._count > 0):
             self.total, self._owed = total, 0
             self._redrawn.clear()
+            self._before = self._last = 0
+            self._epoch = 0.0
         redrawn = count > 0 and (cleared or count == self._count)
         self._count = count
         if redrawn and self._owed:
@@ -103,9 +105,10 @@ class Steps:
 
     def _spacing(self) -> int:
         """Return how many steps lie between two training lines, 0 while unknown."""
-        if not self._before:
+        # The first step may be logged by itself; all others are multiples of the spacing. After
+        # 1 and 2 it may be 1 or 2.
+        if not self._before or self._last == 2:
             return 0
-        # The first step may be logged by itself; all others are multiples of the spacing.
         spacing = self._last if self._before == 1 else self._last - self._before
         return spacing if self._last % spacing == 0 else 0
 

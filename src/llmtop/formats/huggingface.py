@@ -20,10 +20,10 @@ from llmtop.formats.record import is_measured
 
 MAX_OPEN = 1 << 14
 """Characters of a dict whose end has not come yet: GRPO prints 2 kB."""
-MAX_BETWEEN = 64
-"""Lines between the two halves of a dict: bars are drawn while stdout's buffer fills again."""
 
 _DICT = re.compile(r"\{'[^{}]*\}")
+_BAR = re.compile(r"[^{}]*?\d%\|[^|]*\|[^\]]*\]")
+"""A progress bar, after which stdout goes on in the same line."""
 _PAIR = re.compile(r"'([^'{}]{1,200})': ('[^']*'|\"[^\"]*\"|[^,'\"{}]+)")
 _KNOWN = frozenset(
     {"epoch", "loss", "eval_loss", "train_loss", "train_runtime", "eval_runtime", "grad_norm",
@@ -41,7 +41,6 @@ class Reader:
         self._held: tuple[dict[str, float], float | None] | None = None
         """A line whose step the next redrawing of the bar will tell."""
         self._open = ""
-        self._between = 0
 
     def read(self, line: str) -> Iterable[Item] | None:
         """Return the numbers of the dicts in a piece of output."""
@@ -51,7 +50,7 @@ class Reader:
             bar = self._steps.bar(line)
         if bar is not None and self._held is not None:
             self._release(found)
-        if "': " in line or self._open:
+        if "{'" in line or "}" in line:
             self._dicts(line, found)
         if found:
             return found
@@ -69,21 +68,22 @@ class Reader:
             self._open = ""
             self._dict(last.group(), line if last.start() > len("00:00:00") else "", found)
         rest = line[last.end() if last else 0 :]
-        if self._open:
+        if last is None and "}" in rest:
             self._close(rest, found)
         start = rest.find("{'")
         if start >= 0 and "}" not in rest[start:] and len(rest) - start <= MAX_OPEN:
-            self._open, self._between = rest[start:], 0
+            self._open = rest[start:]
 
     def _close(self, line: str, found: list[Item]) -> None:
         """Put the second half of a dict to its first, if this line begins with it."""
+        bar = _BAR.match(line)
+        line = line[bar.end() :] if bar is not None else line
         end = line.find("}")
-        self._between += 1
-        if end >= 0 and "{" not in line[:end]:
+        if not self._open and line.startswith("'"):
+            self._open = "{"
+        if self._open and end >= 0 and "{" not in line[:end]:
             text, self._open = self._open + line[: end + 1], ""
             self._dict(text, "", found)
-        elif self._between > MAX_BETWEEN:
-            self._open = ""
 
     def _dict(self, text: str, line: str, found: list[Item]) -> None:
         pairs = _PAIR.findall(text)
@@ -134,7 +134,7 @@ FORMATS = (
         name="huggingface",
         title="Hugging Face Trainer, TRL, Unsloth",
         example="{'loss': 2.3145, 'grad_norm': 1.93, 'learning_rate': 4.5e-05, 'epoch': 0.1}",
-        marks=("': ", "%|", "'}", BLANK),
+        marks=("{'", "}", "%|", BLANK),
         reader=Reader,
         units={"eval_runtime": "seconds", "train_runtime": "seconds"},
     ),
