@@ -24,7 +24,7 @@ def split_rank(line: str) -> tuple[int | None, str]:
 
 def plain(text: str) -> float:
     """Return the number that NUMBER has matched."""
-    return float(text.replace(",", ""))
+    return float(text.replace(",", "") if "," in text else text)
 
 
 def bars(text: str) -> dict[str, float]:

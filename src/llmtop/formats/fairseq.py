@@ -51,7 +51,7 @@ def _record(line: str, start: int) -> Iterable[Item] | None:
     except (ValueError, RecursionError):
         return None
     values = flatten(record) if isinstance(record, dict) else {}
-    return _points(values, line) if values else None
+    return _points(values, line[:start]) if values else None
 
 
 def _simple(
@@ -65,7 +65,7 @@ def _simple(
             name, text = field.groups()
             if (read := number(text)) is not None:
                 values[prefix + name] = read
-    return _points(values, line) if len(values) > 1 else None
+    return _points(values, line[: found.start()]) if len(values) > 1 else None
 
 
 def _points(values: dict[str, float], line: str) -> Iterable[Item]:

@@ -24,16 +24,14 @@ class MainLog(Console):
         if found is None:
             return None
         step, rest = found.groups()
-        try:
-            values = {name: float(text) for name, text in map(_pair, rest.split())}
-        except ValueError:
-            return None
+        values = {}
+        for token in rest.split():
+            name, _, text = token.partition(":")
+            try:
+                values[name] = float(text)
+            except ValueError:
+                return None
         return (Points(values, int(step)),)
-
-
-def _pair(token: str) -> tuple[str, str]:
-    name, _, text = token.partition(":")
-    return name, text
 
 
 class Stdout(Console):

@@ -32,7 +32,9 @@ class Maxtext(Console):
             name, _, text = part.partition(separator)
             if (read := number(text.strip())) is not None:
                 values[prefix + SHORT.get(name, name)] = read
-        return (Points(values, int(found.group(1)), timestamp(line)),) if values else None
+        if not values:
+            return None
+        return (Points(values, int(found.group(1)), timestamp(line[: found.start()])),)
 
 
 FORMATS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from llmtop.formats.console import plain
 from llmtop.formats.numbers import NUMBER, number
 
 STEP = re.compile(r"step\s{1,8}(\d{1,12})(?:/(\d{1,12}))?(?: \(\d[\d.]{0,8}%\))?\s?(?=\|)")
@@ -21,11 +22,12 @@ def fields(text: str) -> dict[str, float]:
     for part in text.split("|"):
         part = part.strip()
         name, colon, value = part.partition(": ")
-        read = number(value.strip()) if colon else None
+        read = number(value.strip().removesuffix("ms")) if colon else None
         if read is not None:
             values[name] = read
-        elif (before := _BEFORE.match(part)) is not None:
-            values[before.group(1)] = float(before.group(2).replace(",", ""))
+        elif part[:1].isalpha():
+            if (before := _BEFORE.match(part)) is not None:
+                values[before.group(1)] = plain(before.group(2))
         elif (after := _AFTER.fullmatch(part)) is not None:
-            values[after.group(3)] = float(after.group(1).replace(",", ""))
+            values[after.group(3)] = plain(after.group(1))
     return values

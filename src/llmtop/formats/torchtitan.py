@@ -9,8 +9,7 @@ from llmtop.formats.base import End, Item, LineFormat, Note, Points
 from llmtop.formats.console import Console, plain, split_rank
 from llmtop.formats.numbers import NUMBER, number, timestamp
 
-_LINE = re.compile(r"(?<![\w-])(validate )?step: {1,12}(\d{1,12})  (?=\w)")
-_FIELD = re.compile(r"(?<!\S)([A-Za-z][\w/.-]{0,60}): {1,12}(\S{1,60})")
+_STEP = re.compile(r"step: {1,12}(\d{1,12})  (?=\w)")
 _MEMORY = re.compile(rf"({NUMBER})GiB\(({NUMBER})%\)")
 _TOTAL = re.compile(r"Training starts at step \d.*\btotal steps (\d{1,12})\b")
 _SAVED = "Finished saving the checkpoint"
@@ -22,14 +21,17 @@ class Torchtitan(Console):
 
     def read(self, line: str) -> Iterable[Item] | None:
         """Return the items of a line, None for a foreign one."""
-        found = _LINE.search(line)
+        at = line.find("step: ")
+        found = _STEP.match(line, at) if at >= 0 else None
         if found is not None:
-            validate, step = found.groups()
-            values = _fields(line[found.end() :], "validate/" if validate else "")
+            head = line[:at]
+            if head and head[-1] != " ":
+                return None
+            values = _fields(line[found.end() :], "validate/" if head[-9:] == "validate " else "")
             if not values:
                 return None
             rank, _ = split_rank(line)
-            return (Points(values, int(step), timestamp(line), rank),)
+            return (Points(values, int(found.group(1)), timestamp(head), rank),)
         if " - INFO - " not in line:
             return None
         if (total := _TOTAL.search(line)) is not None:
@@ -43,12 +45,19 @@ class Torchtitan(Console):
 def _fields(text: str, prefix: str) -> dict[str, float]:
     """Return name -> number; the memory has two, its share of the device as memory_pct."""
     values = {}
-    for name, value in _FIELD.findall(text):
-        if (memory := _MEMORY.fullmatch(value)) is not None:
+    name = ""
+    for value in text.split():
+        if value[-1] == ":":
+            name = value[:-1]
+            continue
+        if not name:
+            continue
+        if "(" in value and (memory := _MEMORY.fullmatch(value)) is not None:
             values[f"{prefix}{name}"] = plain(memory.group(1))
             values[f"{prefix}{name}_pct"] = plain(memory.group(2))
-        elif (read := number(value)) is not None:
+        elif (read := number(value.rstrip("%"))) is not None:
             values[prefix + name] = read
+        name = ""
     return values
 
 

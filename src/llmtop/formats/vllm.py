@@ -12,6 +12,8 @@ from llmtop.formats.numbers import number, timestamp
 _START = "Avg prompt throughput: "
 _SPEC = "SpecDecoding metrics: "
 _ENGINE = re.compile(r"\bEngine (\d{1,6}): $")
+HEAD = 30
+"""Characters from the level on that hold the time, with a year or without."""
 NAMES = {
     "Avg prompt throughput": "prompt_tps",
     "Avg generation throughput": "gen_tps",
@@ -76,13 +78,19 @@ class Vllm(Console):
             if name is None:
                 continue
             # The first generation ends its line with a period.
-            read = number(text.rstrip(" .").partition(" ")[0])
+            read = number(text.rstrip(" .%").partition(" ")[0])
             if read is not None:
                 values[name] = read
         if not values:
             return None
         self._seen = True
-        return (Points(values, time=timestamp(line), rank=self._engine),)
+        return (Points(values, time=_time(line), rank=self._engine),)
+
+
+def _time(line: str) -> float | None:
+    """Return the time, which follows the level: a search of the whole line takes long."""
+    at = line.find("INFO ")
+    return timestamp(line[at : at + HEAD] if at >= 0 else line)
 
 
 FORMATS = (
