@@ -45,6 +45,7 @@ class Columns:
         self.delimiter = max(_DELIMITERS, key=header.count)
         self.names = [name.strip() for name in self.cells(header)]
         self.step = first_of(STEP_KEYS, self.names)
+        self._by_epoch = self.step is not None and self.step.lower() == EPOCH
         self.time = first_of(TIME_KEYS, self.names)
         self.rank = first_of(RANK_KEYS, self.names)
         self.run = first_of(RUN_KEYS, self.names)
@@ -60,15 +61,12 @@ class Columns:
 
     def points(self, row: Sequence[str], index: int) -> Points | None:
         """Return the numbers of a row, None where it has none; `index` counts rows from 0."""
-        values: dict[str, float] = {}
-        cells = zip(self.names, row, strict=False)
-        for name, cell in cells:
-            if cell:
-                try:
-                    values[name] = float(cell)
-                except ValueError:
-                    if (found := number(cell)) is not None:
-                        values[name] = found
+        cells = [pair for pair in zip(self.names, row, strict=False) if pair[1]]
+        try:
+            values = {name: float(cell) for name, cell in cells}
+        except ValueError:
+            read = ((name, number(cell)) for name, cell in cells)
+            values = {name: value for name, value in read if value is not None}
         values.pop("", None)
         step = self._step(values, index)
         moment: float | None = None
@@ -89,7 +87,7 @@ class Columns:
         if self.step is None:
             return NO_STEP if self.time else index
         step = step_of(values.get(self.step))
-        if step != NO_STEP and self.step.lower() != EPOCH:
+        if step != NO_STEP and not self._by_epoch:
             del values[self.step]
         return step
 
@@ -162,9 +160,10 @@ class Reader(Resumable):
     def _items(self, text: str) -> Iterator[Item]:
         columns = self._columns
         for line in text.split("\n"):
-            if columns is None or not line.strip():
+            line = line.rstrip("\r")
+            if columns is None or not line or line.isspace():
                 continue
-            row = columns.cells(line.rstrip("\r"))
+            row = columns.cells(line)
             if len(row) != len(columns.names):
                 yield Skipped("a row with more or fewer cells than the header")
                 continue

@@ -23,6 +23,8 @@ MAX_INDENT = 8
 """Spaces before a line that is looked at; code and configurations are indented deeper."""
 
 _VALUE = rf"({NUMBER}(?:\s?%|[a-zA-Z/µμ]{{1,12}})?)(?=[\s,;|\])(]|$)"
+_SOME = re.compile(r"[=:\w]\s*(?:\d|\.\d|-\d|[nN]a|[iI]nf)")
+"""A number after something: tested first, since most lines have none."""
 _PAIR = re.compile(
     r"(?<![\w.'\"/-])([A-Za-z_][\w./@-]{0,79}(?: [a-z]\w{0,20})?)\s{0,40}([=:]\s{0,40}|\s)" + _VALUE
 )
@@ -57,6 +59,8 @@ class Reader:
     def read(self, line: str) -> Iterable[Item] | None:
         """Return the numbers of a line, None when it is no measurement."""
         if len(line) > MAX_LINE or line.startswith((" " * (MAX_INDENT + 1), "\t")):
+            return None
+        if _SOME.search(line) is None:
             return None
         values = _values(line)
         if not values or _CODE.search(line) is not None:
