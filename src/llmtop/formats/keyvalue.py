@@ -38,8 +38,8 @@ _OF = re.compile(r"(?<![\w/.:-])(\d{1,12})/(\d{1,12})(?:\]|\s|$)(?!\s*\d\d?:\d\d
 """[12/100], or the count of a progress bar; not a date."""
 _CODE = re.compile(
     r"^\s*(?:def |class |import |from |return |if |elif |for |while |with |assert |print\(|#|//|>>>"
-    r"|@|File \"|raise |parser\.)|[{}]|\bself\.|Namespace\(|\w\(\w+=|(?<![=\[])[=!<>+*-]=(?![=>\]])"
-    r"|\w = \w[\w.]*[ (*]|Arguments\(|Config\("
+    r"|@|File \"|raise |parser\.)|[{}]|\bself\.|Namespace\(|(?<=\w)\(\w+=|(?<![=\[])[=!<>+*-]=(?![=>\]])"
+    r"|(?<=\w) = \w[\w.]*[ (*]|Arguments\(|Config\("
 )
 _LONE = re.compile(r"^\s*\w+ ?= ?[\d.eE+-]+;?\s*$")
 """An assignment and nothing else."""
@@ -73,7 +73,7 @@ class Reader:
         if total and total != self._total:
             self._total = total
             found.append(About(total_steps=total))
-        found.append(Points(values, step, timestamp(line)))
+        found.append(Points(values, step, timestamp(line) if ":" in line else None))
         return found
 
     def end(self) -> Iterable[Item]:
@@ -88,7 +88,7 @@ class Reader:
             self._from_zero = True
         chosen = next((name for name in _STEPS if name in counters), "")
         after = counters["epoch"].end() if epoch is not None else 0
-        of = _OF.search(line, after)
+        of = _OF.search(line, after) if "/" in line else None
         if chosen:
             step, total = _numbers(counters[chosen])
         elif of is not None and int(of.group(1)) <= int(of.group(2)):
