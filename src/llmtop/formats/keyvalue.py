@@ -38,8 +38,8 @@ _OF = re.compile(r"(?<![\w/.:-])(\d{1,12})/(\d{1,12})(?:\]|\s|$)(?!\s*\d\d?:\d\d
 """[12/100], or the count of a progress bar; not a date."""
 _CODE = re.compile(
     r"^\s*(?:def |class |import |from |return |if |elif |for |while |with |assert |print\(|#|//|>>>"
-    r"|@|File \"|raise |parser\.)|[{}]|\bself\.|Namespace\(|(?<=\w)\(\w+=|(?<![=\[])[=!<>+*-]=(?![=>\]])"
-    r"|(?<=\w) = \w[\w.]*[ (*]|Arguments\(|Config\("
+    r"|@|File \"|raise |parser\.)|[{}]|\bself\.|Namespace\(|(?<=\w)\(\w+="
+    r"|(?<![=\[])[=!<>+*-]=(?![=>\]])|(?<=\w) = \w[\w.]*[ (*]|Arguments\(|Config\("
 )
 _LONE = re.compile(r"^\s*\w+ ?= ?[\d.eE+-]+;?\s*$")
 """An assignment and nothing else."""
