@@ -136,6 +136,8 @@ def format_value(value: float | None, unit: str = "") -> str:
 def split_value(value: float | None, unit: str = "") -> tuple[str, str]:
     """Return the number and its unit apart, so that they can be drawn in different shades."""
     text = format_value(value, unit)
+    if unit == "seconds" and value is not None and abs(value) >= 100:
+        return text, ""  # A span of time in two units: "6m 17s".
     number, _, suffix = text.partition(" ")
     return number, suffix
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 COST_SECONDS = 2.0
 """How often the footer's cost is measured; its text is what would otherwise change every tick."""
+FIRST_COST_SECONDS = 0.5
+"""The first measurement comes earlier; one over less would tell of the start only."""
 PUMP_SAMPLES = 2_000_000
 """Samples one tick may take in: 2 M take the store about 0.1 s, so that keys stay alive."""
 PUMP_SECONDS = 0.1
@@ -64,7 +66,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self.view = View()
         self.engine: Engine | None = None
         self.fps = fps
-        self.cost = Cost()
+        self.cost: Cost | None = None
         self._meter: Meter | None = None
         self._build = build
         self._scene: Scene | None = None
@@ -182,11 +184,14 @@ class LlmtopApp(CellDiffMixin, App[None]):
 
     def _measure(self) -> None:
         assert self.engine is not None
-        self._cost_at = self.engine.clock.time()
+        now = self.engine.clock.time()
         if self._meter is None:
             from llmtop.ui.cost import Meter
 
-            self._meter = Meter()
+            self._meter = Meter(self.bytes_written)
+            self._cost_at = now - COST_SECONDS + FIRST_COST_SECONDS
+            return
+        self._cost_at = now
         self.cost = self._meter.read(self.bytes_written, self.cost)
 
     @property

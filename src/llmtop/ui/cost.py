@@ -15,15 +15,16 @@ QUIET_BYTES_PER_SECOND = 300.0
 class Meter:
     """Reads this process's CPU time, memory and output between two calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_written: int) -> None:
+        """Measure from now on; `bytes_written` so far do not count."""
         import psutil
 
         self._process = psutil.Process()
         self._wall = time.monotonic()
         self._cpu = time.process_time()
-        self._bytes = 0
+        self._bytes = bytes_written
 
-    def read(self, bytes_written: int, before: Cost) -> Cost:
+    def read(self, bytes_written: int, before: Cost | None) -> Cost:
         """Return the cost since the last call; `before` itself where it looks the same."""
         wall, cpu = time.monotonic(), time.process_time()
         seconds = max(wall - self._wall, 1e-3)
@@ -31,7 +32,7 @@ class Meter:
         rate = (bytes_written - self._bytes) / seconds
         self._wall, self._cpu, self._bytes = wall, cpu, bytes_written
         rss = self._process.memory_info().rss
-        if (abs(percent - before.cpu_percent) < QUIET_PERCENT
+        if (before is not None and abs(percent - before.cpu_percent) < QUIET_PERCENT
                 and abs(rss - before.rss_bytes) < QUIET_RSS_BYTES
                 and abs(rate - before.bytes_per_second) < QUIET_BYTES_PER_SECOND):
             return before

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from llmtop.chart import Grid, bridged, ema
 from llmtop.store import cross_rank
 from llmtop.ui.specs import ChartSpec, is_eval
+from llmtop.ui.view import AUTO
 
 if TYPE_CHECKING:
     from llmtop.store import Series
@@ -34,6 +35,8 @@ MOST_CURVES = 6
 """Curves one chart can tell apart by colour."""
 DOTS_A_POINT = 8
 """Dot columns an evaluation needs to be drawn as a point: closer ones make a line."""
+AUTO_SHARE = 0.015
+"""Automatic smoothing averages over this share of the points in sight: three columns of 200."""
 GAP_FACTOR = 4.0
 """A hole is a gap when it is this many times the usual spacing of the points; else it is drawn
 through, because points that lie further apart than dot columns are no gap."""
@@ -134,7 +137,7 @@ def _curve(
         return Curve(name, colour, _rates(first, sums, axis, grid, smoothing))
     if len(found) > 1:
         parts = cross_rank(found, axis, grid.start, grid.stop, grid.count)
-        line = ema(parts.mean, np.where(np.isfinite(parts.mean), 1.0, 0.0), smoothing)
+        line = _smooth(parts.mean, np.where(np.isfinite(parts.mean), 1.0, 0.0), smoothing)
         return Curve(name, colour, _through(line), parts.low, parts.high, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
@@ -142,7 +145,7 @@ def _curve(
         points = np.count_nonzero(columns.n) * DOTS_A_POINT <= grid.count
         line = columns.mean if points else _through(columns.mean)
         return Curve(name, colour, line, bad=bad, points=points, latest=latest)
-    smooth = ema(columns.mean, columns.n, smoothing)
+    smooth = _smooth(columns.mean, columns.n, smoothing)
     return Curve(name, colour, _through(smooth), _through(columns.low), _through(columns.high),
                  bad, latest=latest)
 
@@ -154,13 +157,21 @@ def _rates(series: Series, sums: F8, axis: Axis, grid: Grid, smoothing: float) -
     rate = sums / grid.width
     place = np.arange(grid.count)
     alive = np.where((place >= first) & (place < max(last, first + 1)), rate, np.nan)
-    return ema(alive, np.ones(grid.count), smoothing if smoothing < 0.95 else 0.9)
+    return _smooth(alive, np.ones(grid.count), min(smoothing, 0.9))
 
 
 def _old(colour: int, series: Series, axis: Axis, grid: Grid, smoothing: float) -> Curve:
     columns = series.buckets(axis, grid.start, grid.stop, grid.count)
-    line = _through(ema(columns.mean, columns.n, smoothing))
+    line = _through(_smooth(columns.mean, columns.n, smoothing))
     return Curve(series.name, colour, line, bad=columns.bad > 0, faint=True)
+
+
+def _smooth(mean: F8, seen: F8, smoothing: float) -> F8:
+    """Return the bias-corrected EMA of column means, each counting for the points it holds."""
+    if smoothing == AUTO:
+        span = float(seen.sum()) * AUTO_SHARE
+        smoothing = 1 - 1 / span if span > 1 else 0.0
+    return ema(mean, seen, smoothing)
 
 
 def _through(values: F8) -> F8:

@@ -35,7 +35,7 @@ KEYS: tuple[Key, ...] = (
     Key("f", "follow", "f", "follow", "follow the newest data again, at full width", 10),
     Key("c", "cursor", "c", "cursor", "switch the cursor on or off, on all panels at once", 9),
     Key("x", "axis", "x", "axis", "next x axis: step, time, elapsed", 6),
-    Key("s", "smooth", "s", "smooth", "next smoothing: none, 0.6, 0.9, 0.97, 0.99", 8),
+    Key("s", "smooth", "s", "smooth", "next smoothing: automatic, none, 0.6, 0.9, 0.97, 0.99", 8),
     Key("l", "log", "l", "log", "logarithmic y axis for the panel in focus", 11),
     Key("up,k", "up", "↑ k", "", "move up the list"),
     Key("down,j", "down", "↓ j", "", "move down the list"),

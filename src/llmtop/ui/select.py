@@ -19,7 +19,8 @@ def matching(store: Store, view: View) -> list[Run]:
     """
     text = view.filter.lower()
     found = [run for run in store.runs if text in run.name.lower() or _has_series(run, text)]
-    return sorted(found, key=lambda run: (_PHASES.get(run.phase, 1), run.id))
+    return sorted(found, key=lambda run: (_ORDER.get(run.state, 1), _PHASES.get(run.phase, 1),
+                                          run.id))
 
 
 def _has_series(run: Run, text: str) -> bool:

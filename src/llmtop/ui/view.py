@@ -7,8 +7,10 @@ from typing import Literal
 
 Axis = Literal["step", "time", "elapsed"]
 AXES: tuple[Axis, ...] = ("step", "time", "elapsed")
-SMOOTHING = (0.9, 0.97, 0.99, 0.0, 0.6)
-"""EMA factors in the order `s` walks them; the first is the one the screen starts with."""
+AUTO = -1.0
+SMOOTHING = (AUTO, 0.0, 0.6, 0.9, 0.97, 0.99)
+"""EMA factors in the order `s` walks them; AUTO, with which the screen starts, fits the factor to
+the number of points in sight: few are hardly smoothed, so that the line does not lag behind."""
 ZOOM = 1.5
 PAN = 0.15
 """Share of the window that one arrow key moves it."""

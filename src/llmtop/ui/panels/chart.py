@@ -20,7 +20,7 @@ from llmtop.ui.shown import Shown
 from llmtop.ui.specs import ChartSpec
 from llmtop.ui.view import Axis, View
 from llmtop.ui.window import axis_of, window_of
-from llmtop.units import format_duration, split_value
+from llmtop.units import format_duration, format_seconds, split_value
 
 if TYPE_CHECKING:
     from llmtop.store import Run as StoreRun
@@ -70,7 +70,7 @@ def _members(spec: ChartSpec, shown: Shown) -> list[Series]:
 
 
 def _end_cells(spec: ChartSpec) -> int:
-    return NAMED_END + 6 if spec.kind != "distribution" and len(spec.names) > MOST_VALUES else 8
+    return NAMED_END + 6 if spec.kind != "distribution" and len(spec.names) > MOST_VALUES else 9
 
 
 def x_at(spec: ChartSpec, scene: Scene, size: Size, cell: int) -> float | None:
@@ -167,7 +167,7 @@ def title_values(
             out.append((f" {unit}", "dim"))
     if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
         out.append(("   5 min", "dim"))
-    if smoothing and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
+    if smoothing > 0 and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
         out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
     return out
 
@@ -200,9 +200,9 @@ def _value_at(curve: Curve, cursor: int | None) -> float | None:
 def _trace(curve: Curve, spec: ChartSpec, y: Reach) -> Trace:
     finite = np.flatnonzero(np.isfinite(curve.line))
     end = float(curve.line[finite[-1]]) if len(finite) else None
-    number, unit = split_value(end, spec.unit)
+    number = split_value(end, spec.unit)[0]
     if spec.unit == "seconds":
-        number += {"ms": "ms", "µs": "µs"}.get(unit, "s")
+        number = format_seconds(end).replace(" ", "")
     named = spec.kind == "distribution" or len(spec.names) > MOST_VALUES
     shown = named or not curve.faint
     line = y.clipped(curve.line)

@@ -18,13 +18,15 @@ class Cost:
     bytes_per_second: float = 0.0
 
 
-def cost_runs(cost: Cost, dropped: int, problem: str, cells: int) -> list[Run]:
+def cost_runs(cost: Cost | None, dropped: int, problem: str, cells: int) -> list[Run]:
     """Return the right end; lost samples and lost sources come before the cost."""
     out: list[Run] = []
     if problem:
         out += [("▲ " + problem, "critical"), ("  ", "blank")]
     if dropped:
         out += [(f"● {dropped:,} dropped", "warning"), ("  ", "blank")]
+    if cost is None:
+        return out
     if cells < 100:
         return [*out, (f"{cost.cpu_percent:.0f}% cpu", "dim")]
     sent = f"{cost.bytes_per_second / 1000:.1f} kB/s"
@@ -32,7 +34,7 @@ def cost_runs(cost: Cost, dropped: int, problem: str, cells: int) -> list[Run]:
                    f"{'' if dropped else ' · 0 dropped'}", "dim")]
 
 
-def footer_row(cost: Cost, dropped: int, problem: str, cells: int) -> Row:
+def footer_row(cost: Cost | None, dropped: int, problem: str, cells: int) -> Row:
     """Return the footer; keys of low rank are left out until the rest fits."""
     right = cost_runs(cost, dropped, problem, cells)
     room = cells - width(right) - 4

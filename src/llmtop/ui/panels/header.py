@@ -42,7 +42,10 @@ def facts(scene: Scene) -> Facts:
     if run is None:
         return Facts(MISSING, "", None, MISSING, MISSING)
     ended = run.state in ("finished", "failed", "died")
-    elapsed = (run.last_seen if ended else scene.now) - run.started
+    still = ended or run.state == "stale"
+    series = scene.shown.series if scene.shown else ()
+    newest = max((s.last.time for s in series if s.last), default=run.started)
+    elapsed = (newest if still else scene.now) - run.started
     estimate = progress(run, scene.now)
     return Facts(
         step=f"{run.step:,}" if run.step >= 0 and run.phase != "serve" else "",

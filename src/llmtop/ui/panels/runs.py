@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmtop.store import Run as StoreRun
     from llmtop.store import Series
 
+MINUTE = 60.0
 TREND_CELLS = 12
 TREND_SECONDS = 600.0
 ENDED = ("finished", "failed", "died")
@@ -34,7 +35,9 @@ def age_text(run: StoreRun, now: float) -> str:
     age = now - run.last_seen
     if age < 3:
         return "now"
-    return format_duration(round(age) if age < 10 else age // 10 * 10)
+    if age < MINUTE:
+        return format_duration(round(age) if age < 10 else age // 10 * 10)
+    return format_duration(age).split()[0]
 
 
 def _number(series: Series | None, digits: int = 4) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, capacity, row_counts, tile
-from llmtop.ui.panels import chart, events, runs, waiting, welcome
+from llmtop.ui.panels import chart, events, runs, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
 from llmtop.ui.specs import specs
 
 LIST_SHARE = 4
 """The list of runs takes at most a quarter of the height."""
+MOST_CHARTS = 9
+"""The Overview is read at a glance; the run's own screen has the rest."""
 EVENTS_HEIGHT = 6
 EVENTS_FROM = 36
 """Terminals of at least this many lines have room for the events."""
@@ -42,7 +44,9 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     if height >= EVENTS_FROM and scene.shown.run.events:
         below = [Placed(events.CONTENT, Box(0, height - EVENTS_HEIGHT, width, EVENTS_HEIGHT))]
     area = Box(0, y, width, height - y - (EVENTS_HEIGHT if below else 0))
-    shown = charts[: capacity((area.width, area.height))]
+    if values.is_table(scene.shown):
+        return [*top, Placed(values.CONTENT, area), *below]
+    shown = charts[: min(MOST_CHARTS, capacity((area.width, area.height)))]
     if not shown:
         return [*top, Placed(waiting.CONTENT, area), *below]
     boxes = tile(area, row_counts(len(shown), (area.width, area.height)))

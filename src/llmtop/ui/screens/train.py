@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, grid
-from llmtop.ui.panels import chart, ranks, waiting, welcome
+from llmtop.ui.panels import chart, ranks, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.specs import specs
 
@@ -25,6 +25,8 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     if (run.world_size or 1) > 1:
         top = [Placed(ranks.CONTENT, Box(0, 0, width, RANK_LINES))]
     area = Box(0, RANK_LINES if top else 0, width, height - (RANK_LINES if top else 0))
+    if values.is_table(shown):
+        return [*top, Placed(values.CONTENT, area)]
     boxes = grid(area, len(charts))
     if not boxes:
         return [*top, Placed(waiting.CONTENT, area)]
