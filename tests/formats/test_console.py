@@ -127,6 +127,8 @@ def test_numbers_in_place_of_words_do_not_raise(chosen: LineFormat, tail: str) -
 def test_a_rank_in_front_of_a_line_is_taken_off() -> None:
     assert split_rank("[rank3]: step 1") == (3, "step 1")
     assert split_rank("[default12]:step 1") == (12, "step 1")
+    assert split_rank(" 7: step 1") == (7, "step 1")
+    assert split_rank("10:20:30 step 1") == (None, "10:20:30 step 1")
     assert split_rank("[2025-01-01] step 1") == (None, "[2025-01-01] step 1")
 
 

@@ -7,19 +7,18 @@ import re
 from llmtop.formats.base import About, Item
 from llmtop.formats.numbers import number
 
-_RANK = re.compile(r"\[(?:rank|default)(\d{1,7})\]: ?")
-"""torchrun's prefix of a worker's line: the rank, or by default the local rank."""
+_RANK = re.compile(r"(?:\[(?:rank|default)(\d{1,7})\]:| {0,6}(\d{1,7}):) ?(?=\D)")
+"""torchrun's prefix of a worker's line, the rank or by default the local rank; srun --label's."""
 MAX_DIGITS = 15
 """Digits of the largest step or total that is believed: more would not fit a float exactly."""
 
 
 def split_rank(line: str) -> tuple[int | None, str]:
-    """Return the rank that torchrun put in front of a line, None without one, and the line."""
-    if line[:1] == "[":
-        found = _RANK.match(line)
-        if found is not None:
-            return int(found.group(1)), line[found.end() :]
-    return None, line
+    """Return the rank that a launcher put in front of a line, None without one, and the line."""
+    found = _RANK.match(line)
+    if found is None:
+        return None, line
+    return int(found.group(1) or found.group(2)), line[found.end() :]
 
 
 def plain(text: str) -> float:
