@@ -35,9 +35,14 @@ class _Silence:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name.startswith("_"):
         raise AttributeError(f"module 'llmtop' has no attribute {name!r}")
     try:
+        if name not in __all__:
+            # What runs under `import llmtop as wandb`; it may be another one with the next run.
+            from llmtop.publish import compat
+
+            return compat.attribute(name)
         if name == "Run":
             from llmtop.publish import run as module
         else:

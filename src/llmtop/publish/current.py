@@ -34,7 +34,9 @@ def init(
         tokens_per_step: Of all ranks, for tokens a second.
         endpoint: "tcp://host:port" of a monitor elsewhere; LLMTOP_ENDPOINT if None.
         config: Hyper-parameters: a dict, or an object with fields.
-        **unknown: Arguments of other loggers: ignored, and told once.
+        **unknown: Arguments of other loggers. What says where the run belongs (project, group,
+            notes) becomes tags, a project also the name of a run without one; the rest is
+            ignored, and told once.
     """
     global _current
     inbox = Inbox()
@@ -42,6 +44,10 @@ def init(
         "total_steps": total_steps, "phase": phase, "rank": rank, "world_size": world_size,
         "tags": tags, "tokens_per_step": tokens_per_step, "config": config,
     }  # fmt: skip
+    if unknown:
+        from llmtop.publish import compat
+
+        name, asked["tags"] = compat.adopt(name, tags, unknown)
     try:
         about = describe(inbox, name, asked)
     except Exception as error:
@@ -51,13 +57,19 @@ def init(
         ignored = ", ".join([*unknown, *(f"a {type(one).__name__}" for one in extra)])
         inbox.problem(f"init() ignores {ignored}", 0)
     where = endpoint if endpoint is not None else os.environ.get("LLMTOP_ENDPOINT")
-    _current = Run(inbox, about, clean_name(where) if where else None)
+    _current = Run(inbox, about, clean_name(where) if where else None, config)
     return _current
 
 
 def current() -> Run:
     """Return the run that `init` made last; one by the script's name if there is none."""
     return _current if _current is not None else init()
+
+
+def opened() -> Run | None:
+    """Return the run that `init` made last, None if there is none or it is finished."""
+    ended = _current is None or _current._inbox.state == "finished"
+    return None if ended else _current
 
 
 def log(

@@ -37,7 +37,7 @@ def describe(inbox: Inbox, name: object, asked: dict[str, Any]) -> dict[str, Any
         "phase": _phase(inbox, asked.get("phase")),
         "started": time.time(),
         "total_steps": _count(inbox, "total_steps", asked.get("total_steps"), None),
-        "tags": _tags(inbox, asked),
+        "tags": tags_of(inbox, asked),
     }
     return {key: value for key, value in about.items() if value is not None}
 
@@ -62,7 +62,7 @@ def _phase(inbox: Inbox, phase: Any) -> str:
     return PHASES[0]
 
 
-def _tags(inbox: Inbox, asked: dict[str, Any]) -> dict[str, Any]:
+def tags_of(inbox: Inbox, asked: dict[str, Any]) -> dict[str, Any]:
     """Return the user's tags with tokens_per_step, config and local_rank among them."""
     tags: dict[str, Any] = {}
     given = asked.get("tags")
@@ -85,6 +85,12 @@ def _tags(inbox: Inbox, asked: dict[str, Any]) -> dict[str, Any]:
             continue
         tags.update(plain)
     return tags
+
+
+def forked(about: dict[str, Any], parent: int) -> dict[str, Any]:
+    """Return what HELLO says of a child of `parent` that goes on with its run."""
+    tags = {**about.get("tags", {}), "forked_from": parent}
+    return {**about, "pid": os.getpid(), "started": time.time(), "tags": tags}
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from llmtop.publish.inbox import Inbox, Item
+from llmtop.publish.inbox import UNCOMMITTED, Inbox, Item
 from llmtop.publish.names import DROPPED_SID, OVERFLOW_SID, Names
 from llmtop.publish.tensors import Slot
 from llmtop.wire import NO_STEP
@@ -130,6 +130,8 @@ class Encoder:
         self._fields += (sid, self._dt(t), step, 1.0 if sid == OVERFLOW_SID else value)
 
     def _step(self, step: int | None) -> int:
+        if step is UNCOMMITTED:
+            return self.step + 1
         if step is None:
             step = self.step + 1
         if not 0 <= step <= LARGEST_STEP:

@@ -20,6 +20,10 @@ Item = tuple[Any, ...]
 (time, (level, text)) of an event: told apart by length."""
 
 
+UNCOMMITTED: Any = object()
+"""In place of a step: of the next step, which a later log() takes too."""
+
+
 class Inbox:
     """What the calls of one run leave for the thread.
 

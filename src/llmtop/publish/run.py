@@ -9,8 +9,9 @@ from time import time as now
 from typing import Any, TypeVar
 
 from llmtop.publish import environment, process, tensors, values
+from llmtop.publish.describe import forked
 from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
-from llmtop.publish.inbox import FEW_VALUES, TEXT_WIDTH, Inbox
+from llmtop.publish.inbox import FEW_VALUES, TEXT_WIDTH, UNCOMMITTED, Inbox
 from llmtop.publish.request import Request, Requests
 
 MAX_HANDLES = 4096
@@ -30,17 +31,20 @@ class Run:
     """
 
     __slots__ = (
-        "_about", "_append", "_endpoint", "_handles", "_inbox", "_items", "_opened_pid",
-        "_requests", "_retry_at", "_stream",
+        "_about", "_append", "_config", "_endpoint", "_handles", "_inbox", "_items", "_opened_pid",
+        "_requests", "_retry_at", "_stream", "_summary",
     )  # fmt: skip
 
-    def __init__(self, inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> None:
+    def __init__(
+        self, inbox: Inbox, about: dict[str, Any], endpoint: str | None, config: Any = None
+    ) -> None:
         """Open a run that HELLO describes as `about`; `llmtop.init` makes one."""
         self._inbox = inbox
         self._items, self._append = inbox.items, inbox.append
-        self._about, self._endpoint = about, endpoint
+        self._about, self._endpoint, self._config = about, endpoint, config
         self._handles: dict[tuple[type[Handle], Any], Any] = {}
         self._requests: Requests | None = None
+        self._summary: Any = None
         self._stream: Any = None
         self._opened_pid = os.getpid()
         self._retry_at = 0.0
@@ -54,6 +58,10 @@ class Run:
         """The run's name."""
         return str(self._about["name"])
 
+    @name.setter
+    def name(self, name: object) -> None:
+        self._inbox.problem("a run keeps its name; give it to init()", 0)
+
     def log(
         self, metrics: Mapping[str, Any] | None = None, step: int | None = None,
         *extra: object, **unknown: object,
@@ -65,12 +73,14 @@ class Run:
                 joined with "/", None is skipped, text is told once and not drawn.
             step: The step they belong to; None is the step after the last one.
             *extra: Arguments of other loggers: ignored, and told once.
-            **unknown: The same.
+            **unknown: The same, but for commit=False: the next log() is of the same step.
         """
         try:
             if (
                 type(metrics) is dict
                 and (step is None or type(step) is int)
+                and not extra
+                and not unknown
                 and len(self._items) < self._inbox.room
                 and (len(metrics) <= FEW_VALUES or self._inbox.takes(len(metrics)))
             ):
@@ -81,8 +91,6 @@ class Run:
                         break
                 else:
                     self._append((now(), step, metrics.copy()))
-                    if extra or unknown:
-                        self._ignored("log", extra, unknown)
                     return
             self._log_slowly(metrics, step, extra, unknown)
         except Exception as error:
@@ -163,14 +171,15 @@ class Run:
         Args:
             reason: "finished" (default), "failed", or a text for a run that finished.
             *extra: Ignored.
-            **unknown: Ignored.
+            **unknown: Ignored, but for exit_code: what is not 0 has failed.
         """
         try:
+            code = unknown.get("exit_code", reason)
+            if type(code) is int:
+                reason = "failed" if code else "finished"
             text = "" if reason is None else str(reason)
-            if text in ("finished", "failed"):
-                self._finish(text, "")
-            else:
-                self._finish("finished", text)
+            plain = text in ("finished", "failed")
+            self._finish(text if plain else "finished", "" if plain else text)
         except Exception as error:
             self._inbox.problem(f"finish() failed: {type(error).__name__}")
 
@@ -186,6 +195,12 @@ class Run:
                 self._finish("failed", environment.describe_exception(error))
         except Exception as failure:
             self._inbox.problem(f"finish() failed: {type(failure).__name__}")
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what other loggers have under a name that a run does not: config, summary."""
+        from llmtop.publish import compat
+
+        return compat.of_run(self, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A spawned process that is given a run gets one of the same name, of its own."""
@@ -229,6 +244,7 @@ class Run:
     def _log_slowly(
         self, metrics: Any, step: Any, extra: tuple[object, ...], unknown: dict[str, object]
     ) -> None:
+        stays = unknown.pop("commit", True) is False and step is None
         if extra or unknown:
             self._ignored("log", extra, unknown)
         if not isinstance(metrics, Mapping):
@@ -237,7 +253,8 @@ class Run:
         elif self._admits(len(metrics)):
             flat = values.flatten(metrics, self._inbox.problem)
             if self._inbox.takes(len(flat)):
-                self._append((now(), self._whole_step(step), flat))
+                whole = UNCOMMITTED if stays else self._whole_step(step)
+                self._append((now(), whole, flat))
             else:
                 self._inbox.drop(len(flat))
         elif self._inbox.state not in ("off", "finished"):
@@ -280,12 +297,6 @@ class Run:
     def _ignored(self, call: str, extra: tuple[object, ...], unknown: dict[str, object]) -> None:
         more = ", ".join([*unknown, *(f"a {type(one).__name__}" for one in extra)])
         self._inbox.problem(f"{call}() ignores {more}", 0)
-
-
-def forked(about: dict[str, Any], parent: int) -> dict[str, Any]:
-    """Return what HELLO says of a child of `parent` that goes on with its run."""
-    tags = {**about.get("tags", {}), "forked_from": parent}
-    return {**about, "pid": os.getpid(), "started": time.time(), "tags": tags}
 
 
 def _spawned(about: dict[str, Any], endpoint: str | None, parent: int) -> Run:
