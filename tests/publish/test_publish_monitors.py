@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_late_monitor_gets_the_shape_of_the_past_and_the_rest_exactly(
     old = [bucket for bucket in heard.buckets if bucket[0] == sid]
     assert sum(bucket[1] for bucket in old) == first
     assert (old[0][4], old[-1][5]) == (0, first - 1)
-    assert all(before[5] + 1 == after[4] for before, after in zip(old, old[1:], strict=False))
+    assert all(before[5] + 1 == after[4] for before, after in pairwise(old))
     assert max(bucket[8] for bucket in old) == 1e6
     assert min(bucket[7] for bucket in old) == -1e6
     expected = sum(spikes.get(step, float(step)) for step in range(first))

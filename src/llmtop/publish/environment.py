@@ -58,12 +58,22 @@ def describe_exception(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
+def is_good_exit(error: BaseException) -> bool:
+    """Return whether `error` is sys.exit() without a complaint, or a generator being closed."""
+    left = isinstance(error, SystemExit) and error.code in (None, 0)
+    return left or isinstance(error, GeneratorExit)
+
+
 def last_exception() -> BaseException | None:
     """Return the exception that ended the program, as the interpreter noted it.
 
     Python sets sys.last_value before it prints an uncaught exception, so that no excepthook of
-    the user's has to be touched. At a prompt it only tells of the last mistake typed.
+    the user's has to be touched. At a prompt it only tells of the last mistake typed. A worker of
+    multiprocessing ends while its exception is on the way up.
     """
+    passing = sys.exc_info()[1]
+    if passing is not None:
+        return passing
     if hasattr(sys, "ps1"):
         return None
     error = getattr(sys, "last_value", None)

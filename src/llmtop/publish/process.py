@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -15,6 +16,9 @@ MAX_RUNS = 16
 """Runs of one process that are open at once; the oldest is finished when there are more."""
 FINISH_SECONDS = 0.5
 """How long finish() waits for the last samples to arrive."""
+
+LAST_FINALIZER = -100
+"""multiprocessing's order, highest first; its own run before and may still log."""
 
 lock = threading.RLock()
 """Held while a session is opened."""
@@ -66,13 +70,29 @@ def _finish_at_exit() -> None:
     if _exit_pid != os.getpid():
         _exit_pid = os.getpid()
         atexit.register(_at_exit)
+        _finish_with_worker()
+
+
+def _finish_with_worker() -> None:
+    """Have a worker of multiprocessing say goodbye too: a forked one leaves by os._exit."""
+    known = sys.modules.get("multiprocessing.process")
+    if known is None:
+        return
+    unpickling = getattr(known.current_process(), "_inheriting", False)
+    if unpickling or known.parent_process() is not None:
+        from multiprocessing import util
+
+        util.Finalize(None, _at_exit, exitpriority=LAST_FINALIZER)
+        if unpickling:
+            # A spawned worker is given its run before it begins, and forgets its finalizers then.
+            util.register_after_fork(_at_exit, lambda _: _finish_with_worker())
 
 
 def _at_exit() -> None:
     from llmtop.publish.session import ending
 
     error = environment.last_exception()
-    if error is None:
+    if error is None or environment.is_good_exit(error):
         said = ending("finished")
     else:
         said = ending("failed", environment.describe_exception(error))

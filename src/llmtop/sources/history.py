@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.samples import BUCKET_DTYPE, NO_STEP, Histogram
+from llmtop.sources.introduce import LATEST
 from llmtop.sources.session import UNKNOWN, Session
 from llmtop.wire import SID, Frame
 
@@ -15,9 +16,16 @@ BINS = 1 << 15
 """Bins there are: 15 bits of a float32."""
 
 
-def read_buckets(session: Session, frame: Frame) -> tuple[NDArray[np.void], int]:
-    """Return the rows of BUCKETS, and how many samples are in rows of sids never defined."""
-    rows = np.frombuffer(frame.payload, BUCKET_DTYPE).copy()
+def read_buckets(session: Session, frame: Frame) -> tuple[NDArray[np.void], int, int]:
+    """Return the rows of BUCKETS, and what was left out.
+
+    That is: samples in rows of sids never defined, and rows that cannot be (empty, of no time).
+    """
+    rows = np.frombuffer(frame.payload, BUCKET_DTYPE)
+    first, last = rows["t_first"], rows["t_last"]
+    sound = (rows["n"] > 0) & (first >= 0) & (first <= last) & (last < LATEST)
+    bad = len(rows) - int(sound.sum())
+    rows = rows[sound]
     rows["series"] = session.keys(rows["series"])
     known = rows["series"] != UNKNOWN
     lost = int(rows["n"][~known].sum(dtype=np.int64))
@@ -28,7 +36,7 @@ def read_buckets(session: Session, frame: Frame) -> tuple[NDArray[np.void], int]
         for column, value in (("min", 1), ("max", 1), ("last", 1), ("step_first", NO_STEP),
                               ("step_last", NO_STEP)):  # fmt: skip
             rows[column][folded] = value
-    return rows, lost
+    return rows, lost, bad
 
 
 def read_histogram(session: Session, frame: Frame) -> Histogram | None:

@@ -18,6 +18,7 @@ from llmtop.samples import Batch, Event, Histogram, RunEnd, RunInfo, SeriesInfo
 from llmtop.sources.history import read_buckets, read_histogram
 from llmtop.sources.introduce import (
     LARGEST,
+    LATEST,
     Definition,
     read_bye,
     read_definitions,
@@ -157,6 +158,8 @@ class Intake:
         self._ends = [end for end in self._ends if end.run != session.info.key]
 
     def _hello(self, identity: bytes, frame: Frame) -> None:
+        if not frame.session:
+            raise WireError("session 0 is nobody's")
         hello = read_json(frame, dict)
         info = read_hello(hello, f"{frame.session:016x}", self._source)
         first = whole(hello.get("first_seq"), 0, LARGEST) or 0
@@ -218,6 +221,8 @@ class Intake:
             self._series.append(made)
 
     def _data(self, session: Session, frame: Frame) -> None:
+        if not 0 <= frame.t0 < LATEST:
+            raise WireError(f"DATA of unix time {frame.t0}")
         verdict = session.sequence.judge(frame.seq, self.mono)
         if verdict is not TAKE:
             self._heed(session, verdict)
@@ -243,8 +248,9 @@ class Intake:
         if frame.kind == Kind.HIST:
             part = read_histogram(session, frame)
         else:
-            part, lost = read_buckets(session, frame)
+            part, lost, bad = read_buckets(session, frame)
             self._dropped += lost
+            self.bad += bad
         if part is None:
             return
         session.held.append(part)
@@ -278,6 +284,7 @@ class Intake:
         self._ends.append(RunEnd(session.info.key, self.now, reason, text))
 
     def _ping(self, session: Session, frame: Frame) -> None:
+        self._heed(session, session.sequence.behind(frame.seq, self.mono))
         if not session.sequence.gap:
             seq = session.sequence.expected or 0
             self._answer(session, pack(Kind.PONG, session=session.wire, seq=seq))

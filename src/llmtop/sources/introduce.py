@@ -28,6 +28,8 @@ ENDS: dict[str, EndReason] = {
 LARGEST = 1 << 53
 """Integers beyond are not exact in JSON; nothing counted here comes near."""
 LARGEST_STEP = 1 << 62
+LATEST = 1e11
+"""Unix seconds beyond are no time: the year 5138."""
 MAX_TAG_LEAVES = 512
 """Values kept of a run's tags: three times the fields of a large training configuration."""
 MAX_TAG_DEPTH = 6
@@ -68,7 +70,7 @@ def number(value: object) -> float | None:
 def seconds(value: object, default: float) -> float:
     """Return `value` if it can be a unix time, else `default`."""
     found = number(value)
-    return found if found is not None and 0 < found < 1e11 else default
+    return found if found is not None and 0 < found < LATEST else default
 
 
 def clean_text(value: object, limit: int = MAX_TEXT_CHARS) -> str:
