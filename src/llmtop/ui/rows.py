@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -10,10 +11,18 @@ Run = tuple[str, str]
 """A stretch of text and the theme role that colours it."""
 Row = tuple[Run, ...]
 
+_SINGLE = re.compile("[ -~\u2500-\u25fc\u2800-\u28ff]*").fullmatch
+"""Letters, lines, blocks and braille, of which nearly everything drawn is made: one cell each."""
+
 
 def width(row: Iterable[Run]) -> int:
     """Return how many terminal cells a row takes."""
-    return sum(cell_len(text) for text, _ in row)
+    return sum(text_cells(text) for text, _ in row)
+
+
+def text_cells(text: str) -> int:
+    """Return how many terminal cells a text takes."""
+    return len(text) if _SINGLE(text) else cell_len(text)
 
 
 def clip(row: Iterable[Run], cells: int) -> Row:
@@ -24,7 +33,7 @@ def clip(row: Iterable[Run], cells: int) -> Row:
     out: list[Run] = []
     left = cells - 1
     for text, role in runs:
-        size = cell_len(text)
+        size = text_cells(text)
         if size > left:
             cut = set_cell_size(text, max(0, left)).rstrip() + "…"
             out.append((cut, role))
