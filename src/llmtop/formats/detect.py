@@ -29,6 +29,9 @@ MAX_LINE = 2000
 LAST_LINES = 30
 """Lines a launcher may add after the error that ended its program: torchrun's summary has 20."""
 
+OVERWRITTEN = "\r"
+"""Ends a piece that a carriage return overwrites: it is read, but it is no line of the log."""
+
 Found = tuple[LineFormat | None, Item]
 """An item and the format that found it; None for what is found in any log."""
 
@@ -63,6 +66,8 @@ class Chooser:
         self._specific = [one for one in tries if forced or not one.format.generic]
         self._generic = [one for one in tries if not forced and one.format.generic]
         self._held: list[Found] | None = []
+        self._last: _Try | None = None
+        """The format that knew the newest line of those that one knows."""
         self._trouble = trouble.Trouble()
         self._error = "", 0
         """The last error, and the number of its line."""
@@ -73,38 +78,61 @@ class Chooser:
     def read(self, text: str) -> Text:
         """Return what is in `text`: whole lines, cleaned, that end in LF, CR LF or a bare CR."""
         out = Text()
-        for one in (*self._specific, *self._generic):
-            one.present = tuple(mark for mark in one.format.marks if mark in text)
-        present = [one for one in self._specific if one.present]
-        generic = [] if self.settled else [one for one in self._generic if one.present]
-        watched = any(mark in text for mark in trouble.MARKS)
-        overwritten = "\r" in text
-        if overwritten:
+        if "\r" in text:
             text = text.replace("\r\n", "\n")
-        for physical in text.split("\n"):
-            pieces = physical.split("\r") if overwritten and "\r" in physical else (physical,)
-            last = ""
-            for line in pieces:
-                if not line or line.isspace():
-                    continue
-                out.lines += 1
-                if self._offer(line, present, generic, out):
-                    continue
-                last = line
-                if watched or self._trouble.inside:
-                    note = self._trouble.read(line)
-                    if note is not None:
-                        out.items.append((None, note))
-                        self._error = note.text, self.lines + out.lines
-            if last and last is pieces[-1]:
-                # A piece that a carriage return overwrites is not a line of the log.
-                out.rest.append(last[:MAX_LINE])
-        if present:
-            self._specific = [*present, *(one for one in self._specific if not one.present)]
+        lines = _split(text) if "\r" in text else text.split("\n")
+        out.lines = sum(1 for line in lines if line and not line.isspace())
+        # Most lines of most logs are of the format that has read it so far; the others are asked
+        # for what it leaves, which is less to search for their marks.
+        leading = [one for one in self._specific if one.points]
+        if leading:
+            lines = self._pass(lines, text, leading, [], out)
+            text = "\n".join(lines)
+        others = [one for one in self._specific if not one.points] if leading else self._specific
+        lines = self._pass(lines, text, others, [] if self.settled else self._generic, out)
+        self._keep(lines, text, out)
+        self._specific.sort(key=lambda one: one is not self._last)
         self.lines += out.lines
         if self.lines >= HELD_LINES:
             self._release(out)
         return out
+
+    def _pass(
+        self, lines: list[str], text: str, specific: list[_Try], generic: list[_Try], out: Text
+    ) -> list[str]:
+        """Offer lines to formats; return those that none knows.
+
+        Args:
+            lines: the lines.
+            text: all of them in one, to see which marks occur at all.
+            specific: formats to ask first.
+            generic: formats to ask while no other has read the log.
+            out: where their items go.
+        """
+        for one in (*specific, *generic):
+            one.present = tuple([mark for mark in one.format.marks if mark in text])
+        specific = [one for one in specific if one.present]
+        generic = [one for one in generic if one.present]
+        if not specific and not generic:
+            return lines
+        offer = self._offer
+        return [
+            line for line in lines
+            if not line or not offer(line.removesuffix(OVERWRITTEN), specific, generic, out)
+        ]
+
+    def _keep(self, lines: list[str], text: str, out: Text) -> None:
+        """Find errors among the lines that no format knows, and keep the last of them."""
+        marks = [mark for mark in trouble.MARKS if mark in text]
+        if marks or self._trouble.inside:
+            for number, line in enumerate(lines):
+                if self._trouble.inside or any(mark in line for mark in marks):
+                    note = self._trouble.read(line.removesuffix(OVERWRITTEN))
+                    if note is not None:
+                        out.items.append((None, note))
+                        self._error = note.text, self.lines + out.lines - len(lines) + number
+        last = [line for line in lines[-2 * REST_LINES :] if line and not line.isspace()]
+        out.rest.extend(line[:MAX_LINE] for line in last if not line.endswith(OVERWRITTEN))
 
     def settle(self) -> Text:
         """Return what was held back: there is no more for now."""
@@ -147,6 +175,7 @@ class Chooser:
                 continue
             if place:
                 present.insert(0, present.pop(place))
+            self._last = one
             self._take(one, items, out)
             if self.settled and generic:
                 generic.clear()
@@ -194,4 +223,22 @@ def is_metric(point: Points) -> bool:
 
 @lru_cache(maxsize=4096)
 def _any_known(names: tuple[str, ...]) -> bool:
-    return any(metrics.find(name) is not None for name in names)
+    # "train:417" is where a logger's line comes from, though one tool calls its loss so.
+    return any(
+        metrics.find(name) is not None
+        for name in names
+        if name not in metrics.PREFIXES and name not in metrics.EVAL_PREFIXES
+    )
+
+
+def _split(text: str) -> list[str]:
+    """Return lines, and the pieces of those that carriage returns divide."""
+    out: list[str] = []
+    for line in text.split("\n"):
+        if "\r" in line:
+            *pieces, last = line.split("\r")
+            out.extend(piece + OVERWRITTEN for piece in pieces if piece)
+            out.append(last)
+        else:
+            out.append(line)
+    return out

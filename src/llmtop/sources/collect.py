@@ -41,17 +41,27 @@ Format = LineFormat | FileFormat
 
 
 @dataclass(slots=True)
+class _Columns:
+    """Records of one set of names."""
+
+    keys: list[int]
+    """Their series, fewer than names where there was no room for more."""
+    factors: list[float] | None
+    """What brings the values into the store's units; None: all are 1."""
+    last: Points | None = None
+    """The newest, to know the copies that other ranks print."""
+
+
+@dataclass(slots=True)
 class _Session:
     """One run, or one rank of a run, of one log."""
 
     info: RunInfo
-    columns: dict[tuple[str, ...], tuple[list[int], list[float] | None]] = field(
-        default_factory=dict
-    )
-    """Names of a record -> their series keys and factors (None: all 1)."""
+    columns: dict[tuple[str, ...], _Columns] = field(default_factory=dict)
+    """By the names of a record."""
     series: dict[str, int] = field(default_factory=dict)
-    last: dict[tuple[str, ...], Points] = field(default_factory=dict)
-    """The newest record of each set of names, to know the copies that other ranks print."""
+    recognised: bool = False
+    """The format that finds its points is known."""
 
 
 class Log:
@@ -195,29 +205,30 @@ class Collector:
         if session is None:
             self._dropped += len(point.values)
             return
-        if chosen is not None and "format" not in session.info.tags:
+        if not session.recognised and chosen is not None:
             self._recognise(log, chosen)
-        names = tuple(point.values)
-        if type(chosen) is LineFormat and point.step != NO_STEP:
-            before = session.last.get(names)
-            if before is not None and before.step == point.step and _is_copy(before, point):
-                log.copies += 1
-                return
-            if before is not None or len(session.last) < MAX_RUNS:
-                session.last[names] = point
+        values = point.values
+        names = tuple(values)
         columns = session.columns.get(names)
         if columns is None:
             columns = self._define(session, names, chosen)
-        keys, factors = columns
+        if point.step != NO_STEP and type(chosen) is LineFormat:
+            before = columns.last
+            if before is not None and before.step == point.step and _is_copy(before, point):
+                log.copies += 1
+                return
+            columns.last = point
+        keys, factors = columns.keys, columns.factors
         if len(keys) != len(names):
             self._dropped += len(names)
             return
-        values = point.values.values()
         self._keys += keys
         if factors is None:
-            self._values += values
+            self._values += values.values()
         else:
-            self._values += [value * by for value, by in zip(values, factors, strict=True)]
+            self._values += [
+                value * by for value, by in zip(values.values(), factors, strict=True)
+            ]
         time = point.time
         if time is None:
             time = now
@@ -236,7 +247,7 @@ class Collector:
 
     def _define(
         self, session: _Session, names: tuple[str, ...], chosen: Format | None
-    ) -> tuple[list[int], list[float] | None]:
+    ) -> _Columns:
         units: Mapping[str, str] = {} if chosen is None else chosen.units
         keys, factors = [], []
         for name in names:
@@ -254,7 +265,7 @@ class Collector:
                 ))  # fmt: skip
             if key is not None:
                 keys.append(key)
-        columns = keys, (None if all(factor == 1 for factor in factors) else factors)
+        columns = _Columns(keys, None if all(factor == 1 for factor in factors) else factors)
         if len(session.columns) < MAX_SERIES:
             session.columns[names] = columns
         return columns
@@ -268,8 +279,6 @@ class Collector:
         if about.name and not log.exact_name:
             wanted = about.name
         tags = {**log.tags, **about.tags}
-        if chosen is not None:
-            tags.setdefault("format", chosen.name)
         return RunInfo(
             key=key, name=self.names.for_text(clean_name(wanted), run_key(log.key, run)), rank=rank,
             world_size=about.world_size,
@@ -290,9 +299,11 @@ class Collector:
 
     def _recognise(self, log: Log, chosen: Format) -> None:
         """Take over what the format of a log tells of runs that were introduced before it."""
-        for session in log.sessions.values():
-            old = session.info
-            about = log.about.get("") or About()
+        for (run, _), session in log.sessions.items():
+            if session.recognised:
+                continue
+            session.recognised = True
+            old, about = session.info, log.about.get(run) or About()
             session.info = replace(old, phase=about.phase or chosen.phase,
                                    tags={**old.tags, "format": chosen.name})
             self._runs[old.key] = session.info

@@ -97,6 +97,15 @@ class Discovery:
                 elif match not in known and (found := self._file(match)) is not None:
                     yield found
 
+    def again(self, path: Path) -> Found | None:
+        """Return what a text in which nothing was found yet is, now that more is written."""
+        try:
+            head, _ = _ends(path, 0)
+        except OSError:
+            return None
+        found = self._choose(path, head)
+        return found if found is not None and found.kind == "file" else None
+
     def _matches(self, pattern: str) -> list[Path]:
         root = pattern[: re.search(r"[*?\[]", pattern).start()]  # type: ignore[union-attr]
         above = Path(root if root.endswith("/") else os.path.dirname(root) or ".")

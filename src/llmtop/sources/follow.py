@@ -68,7 +68,7 @@ class TextFile:
         self.changed = self.opened = clock.time()
         self._clock = clock
         self._fd = -1
-        self._identity = (0, 0)
+        self.identity = (0, 0)
         self._mtime = 0
         self._head = self._before = b""
         self._history_end = 0
@@ -84,9 +84,9 @@ class TextFile:
         except OSError as error:
             return self._failed(error, now)
         identity = (found.st_dev, found.st_ino)
-        if self._fd >= 0 and identity != self._identity and self._drain():
+        if self._fd >= 0 and identity != self.identity and self._drain():
             return True
-        if identity == self._identity and (found.st_size, found.st_mtime_ns) == (
+        if identity == self.identity and (found.st_size, found.st_mtime_ns) == (
             self.size, self._mtime
         ):  # fmt: skip
             return self._fd >= 0 and self.offset < self.size
@@ -132,10 +132,10 @@ class TextFile:
 
     def _open(self, identity: tuple[int, int], found: os.stat_result, now: float) -> None:
         """Stand where reading goes on: after what was read if that is still there, else at 0."""
-        if self._fd < 0 or identity != self._identity:
+        if self._fd < 0 or identity != self.identity:
             self.close()
             self._fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        first = self._identity == (0, 0)
+        first = self.identity == (0, 0)
         if not first and not self._goes_on(found.st_size):
             self.text.end(now)
             self.text.restart()
@@ -143,7 +143,7 @@ class TextFile:
             self.opened, self._history_end = now, 0
         if first:
             self._history_end = found.st_size
-        self._identity, self.size, self._mtime = identity, found.st_size, found.st_mtime_ns
+        self.identity, self.size, self._mtime = identity, found.st_size, found.st_mtime_ns
         # A clock that runs ahead of the file server's must not make the past of the present.
         self.changed = min(found.st_mtime, now)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llmtop.clock import Clock
+from llmtop.formats.base import SNIFF_BYTES
 from llmtop.formats.table import Table
 from llmtop.samples import Batch
 from llmtop.sources.collect import Collector, Log, run_key
@@ -34,6 +35,8 @@ ALIVE_LIMIT_SECONDS = 600.0
 this."""
 HEARTBEAT_SECONDS = 3.0
 """How often it is said that a log is being written."""
+PROGRESS_SECONDS = 0.5
+"""How often it is said how far a large backlog is read."""
 MAX_OPEN = 64
 """Files held open at once, the last changed ones: a usual limit is 256 for all a program does."""
 MISSES = 2
@@ -64,7 +67,7 @@ class Tail:
         self._logs: dict[str, Log] = {}
         self._gaps: dict[Path, float] = {}
         self._misses: dict[Path, int] = {}
-        self._rescanned = self._heard = float("-inf")
+        self._rescanned = self._heard = self._told = float("-inf")
         self._status = ""
         self._caught_up = False
 
@@ -147,7 +150,7 @@ class Tail:
         """Read every file to its present end, a slice of each in turn."""
         now = self._clock.time()
         before = {path: file.changed for path, file in self.files.items()}
-        ready = [file for file in list(self.files.values()) if file.look()]
+        ready = [self._chosen_again(file) for file in list(self.files.values()) if file.look()]
         for file in ready:
             if self._caught_up:
                 self._note_growth(file, before[file.path], now, told)
@@ -160,8 +163,26 @@ class Tail:
                     yield from self._take()
                 if stop.is_set():
                     return
-            # A file that was read to the end of what was known may have been replaced since.
+            if self._clock.monotonic() - self._told >= PROGRESS_SECONDS:
+                yield from self._take()
             ready = more
+
+    def _chosen_again(self, file: Followed) -> Followed:
+        """Return the file, read by a format of files if it turned out to be of one.
+
+        A document that is only half written looks like any text.
+        """
+        if not isinstance(file, TextFile) or file.log.points or file.offset > SNIFF_BYTES:
+            return file
+        found = self._discovery.again(file.path)
+        if found is None or not file.offset:
+            return file
+        file.close()
+        self._identities.discard(file.identity)
+        self._logs.pop(file.log.key, None)
+        del self.files[file.path]
+        self._follow(found)
+        return self.files.get(file.path, file)
 
     def _note_growth(self, file: Followed, before: float, now: float, told: bool) -> None:
         """Learn how often a file changes, and whether the system tells of it."""
@@ -202,7 +223,7 @@ class Tail:
         batch = self._collector.batch(self._clock.time(), caught_up=caught_up)
         if batch is None and status == self._status:
             return
-        self._status = status
+        self._status, self._told = status, self._clock.monotonic()
         yield replace(batch or Batch(), status=status)
 
     def _patience(self) -> float:

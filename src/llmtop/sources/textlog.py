@@ -71,10 +71,10 @@ class TextLog:
             age: seconds since the log was first looked at, or last changed, whichever is more.
             quiet: seconds since it last changed.
         """
-        self._flush_tail(now)
         if not self._settled and age >= SETTLE_SECONDS:
             self._settled = True
             self._take(self._chooser.settle(), now)
+        self._flush_tail(now)
         if not self._lines.waiting or self._size % BLOCK_BYTES == 0:
             # A program that writes in blocks has cut its line here, and the rest is to come.
             return
