@@ -1,0 +1,91 @@
+"""The engine: bounded pumps, sources that are lost and tried again, waiting, stopping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from llmtop import engine as module
+from llmtop.clock import SystemClock
+from llmtop.engine import Engine
+from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo
+from llmtop.store import Store
+
+
+def batch(start: int, count: int, **more: bool) -> Batch:
+    steps = np.arange(start, start + count, dtype=np.int64)
+    samples = Samples(np.zeros(count, np.uint32), 1e9 + steps, steps, steps * 1.0)
+    first = ((RunInfo("r", "r"),), (SeriesInfo(0, "r", "loss"),)) if start == 0 else ((), ())
+    return Batch(*first, samples=samples, **more)
+
+
+class Flaky:
+    """Fails so often, then yields its batches and ends."""
+
+    name = "flaky"
+
+    def __init__(self, failures: int, *batches: Batch) -> None:
+        self.failures, self.yields, self.tries = failures, batches, 0
+
+    def batches(self, stop: threading.Event) -> Iterator[Batch]:
+        self.tries += 1
+        if self.tries <= self.failures:
+            raise OSError("no such thing")
+        yield from self.yields
+
+
+def test_a_lost_source_is_shown_with_its_reason_and_does_not_hold_up_a_snapshot() -> None:
+    engine = Engine(Store(), [Flaky(1)], SystemClock())
+    engine.start()
+    assert engine.wait_caught_up(0.5)
+    state = engine.source_states[0]
+    assert (state.state, state.reason) == ("lost", "no such thing")
+    engine.stop()
+
+
+def test_a_lost_source_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.01)
+    source = Flaky(2, batch(0, 10, caught_up=True))
+    clock = SystemClock()
+    engine = Engine(Store(), [source], clock)
+    engine.start()
+    while engine.source_states[0].state != "ended":
+        assert engine._arrived.wait(10)
+        engine._arrived.clear()
+        engine.pump(clock.time(), max_samples=1)
+    engine.stop()
+    assert source.tries == 3
+    assert engine.source_states[0].reason == ""
+    assert [series.n for series in engine.store.runs[0].find("loss")] == [10]
+
+
+def test_a_pump_takes_no_more_than_it_may_and_says_what_waits() -> None:
+    clock = SystemClock()
+    engine = Engine(Store(), [Flaky(0, *(batch(at, 100) for at in range(0, 1000, 100)))], clock)
+    engine.start()
+    for thread in engine._threads:
+        thread.join(10)
+    changes = engine.pump(clock.time(), max_samples=250)
+    assert changes.backlog == 8
+    assert changes.runs
+    assert engine.wait_caught_up(10)
+    assert engine.store.runs[0].find("loss")[0].n == 1000
+    engine.stop()
+
+
+def test_waiting_for_a_source_that_says_nothing_ends_in_time_and_so_does_stopping() -> None:
+    class Silent:
+        name = "silent"
+
+        def batches(self, stop: threading.Event) -> Iterator[Batch]:
+            stop.wait(30)
+            yield from ()
+
+    engine = Engine(Store(), [Silent()], SystemClock())
+    engine.start()
+    assert not engine.wait_caught_up(0.05)
+    engine.stop()
+    assert not any(thread.is_alive() for thread in engine._threads)
