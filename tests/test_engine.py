@@ -55,7 +55,7 @@ def test_a_lost_source_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     while engine.source_states[0].state != "ended":
         assert engine._arrived.wait(10)
         engine._arrived.clear()
-        engine.pump(clock.time(), max_samples=1)
+        engine.pump(clock.time())
     engine.stop()
     assert source.tries == 3
     assert engine.source_states[0].reason == ""
