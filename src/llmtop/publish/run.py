@@ -188,8 +188,7 @@ class Run:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
-            left = isinstance(error, SystemExit) and error.code in (None, 0)
-            if error is None or left or isinstance(error, GeneratorExit):
+            if error is None or environment.is_good_exit(error):
                 self._finish("finished", "")
             else:
                 self._finish("failed", environment.describe_exception(error))
