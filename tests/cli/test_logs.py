@@ -1,0 +1,105 @@
+"""Log files, pipes and commands from the command line, without a screen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "LLMTOP_DIR": str(tmp_path / "rendezvous"),
+            "LLMTOP_CONFIG": str(tmp_path / "config.toml")}
+
+
+def llmtop(env: dict[str, str], *words: str, stdin: str | None = None,
+           cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "llmtop", *words], input=stdin, text=True,
+                          capture_output=True, env=env, cwd=cwd, timeout=50, check=False)
+
+
+def test_a_log_as_json(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("step=1 loss=2.5\nstep=2 loss=1.5\n")
+    done = llmtop(env, "--json", "train.log", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert '"loss"' in done.stdout
+    assert "1.5" in done.stdout
+
+
+def test_globs_and_folders(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "a.jsonl").write_text('{"step": 1, "loss": 2.5}\n')
+    (tmp_path / "b.jsonl").write_text('{"step": 1, "val_loss": 9.5}\n')
+    done = llmtop(env, "--once", "*.jsonl", "runs", cwd=tmp_path)
+    assert "2.500" in done.stdout
+    assert "9.500" in done.stdout
+
+
+def test_a_pipe(env: dict[str, str]) -> None:
+    done = llmtop(env, "--once", "-", stdin="step=1 loss=2.5\n")
+    assert done.returncode == 0, done.stderr
+    assert "stdin" in done.stdout
+    assert "2.500" in done.stdout
+
+
+def test_a_command_and_its_exit_code(env: dict[str, str]) -> None:
+    done = llmtop(env, "--once", "--", sys.executable, "-c",
+                  "print('step=1 loss=2.5'); raise SystemExit(9)", "--wait")
+    assert done.returncode == 9
+    assert "2.500" in done.stdout
+    assert "step=1 loss=2.5" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["tran.log"], "no such file: 'tran.log', did you mean 'train.log'?"),
+    (["--format", "nanogtp", "train.log"], "did you mean 'nanogpt'?"),
+    (["--"], "name a command"),
+    (["--", "no-such-program"], "cannot run 'no-such-program'"),
+    (["train.log", "--", "true"], "either 'train.log' or a command"),
+    (["--poll", "0", "train.log"], "--poll: between"),
+    (["check-format"], "name a log file"),
+    (["check-format", "."], "is a folder"),
+    (["ftp://x"], "cannot open 'ftp://x'"),
+])  # fmt: skip
+def test_mistakes_are_one_line(env: dict[str, str], tmp_path: Path, words: list[str],
+                               said: str) -> None:
+    (tmp_path / "train.log").write_text("step=1 loss=2.5\n")
+    done = llmtop(env, "--once", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_formats_are_listed_with_an_example(env: dict[str, str]) -> None:
+    done = llmtop(env, "formats")
+    assert done.returncode == 0
+    assert "huggingface" in done.stdout
+    assert "{'loss'" in done.stdout
+    assert "keyvalue" in done.stdout
+
+
+def test_check_format_tells_what_is_read_and_what_is_not(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("hello\nstep=1 loss=2.5\n" + "x" * 300_000 + "\nstep=2 loss=1.5\n")
+    done = llmtop(env, "check-format", str(log))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{log}: keyvalue"
+    assert "2 points  2.50000 at step 1 .. 1.50000 at step 2" in lines[1]
+    assert "left out, 1 times: line longer than 256 KiB (line 3)" in lines[2]
+    assert "1 of 4 lines hold no metric" in lines[3]
+    assert "line 1: hello" in lines[4]
+
+
+def test_check_format_of_nothing_known(env: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("hello\n")
+    done = llmtop(env, "check-format", str(log))
+    assert done.returncode == 1
+    assert "no metric recognised" in done.stdout
