@@ -18,6 +18,8 @@ from llmtop.metrics import METRICS, find, fold, group
         ("samples_per_second", "samples_per_second"), ("ttft_seconds", "ttft_seconds"),
         ("itl_seconds", "itl_seconds"), ("e2e_seconds", "e2e_seconds"),
         ("eval/perplexity", "perplexity"), ("llmtop/dropped", "llmtop_dropped"),
+        ("gpu0/gpu_utilization", "gpu_utilization"),
+        ("gpu12/mig3/gpu_memory_used_bytes", "gpu_memory_used_bytes"),
     ],
 )
 def test_known_names(logged: str, name: str) -> None:
@@ -26,7 +28,7 @@ def test_known_names(logged: str, name: str) -> None:
     assert found.name == name
 
 
-@pytest.mark.parametrize("logged", ["foo", "train/foo", "loss/foo", "", "/", "eval/", "losses"])
+@pytest.mark.parametrize("logged", ["foo", "train/foo", "loss/foo", "", "/", "eval/", "losses", "gpu0", "gpu0/x"])
 def test_unknown_names(logged: str) -> None:
     assert find(logged) is None
 

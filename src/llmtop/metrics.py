@@ -105,10 +105,51 @@ METRICS: tuple[Metric, ...] = (
        "bf16_mfu"),
     _m("tflops", "tflop/s per gpu", "TFLOP/s", "up", "tflops", "tflops_per_gpu",
        "throughput_per_gpu_tflop_s_gpu", "model_tflops", "approx_flops_per_gpu"),
-    _m("memory_used_bytes", "gpu memory", "bytes", "", "memory", "gpu_memory_used_bytes",
-       "memory_allocated_bytes", "mem_allocated_bytes", "cuda_memory_bytes"),
+    _m("memory_used_bytes", "gpu memory", "bytes", "", "memory", "memory_allocated_bytes",
+       "mem_allocated_bytes", "cuda_memory_bytes"),
     _m("memory_reserved_bytes", "gpu memory reserved", "bytes", "", "memory",
        "gpu_memory_reserved_bytes"),
+    _m("gpu_utilization", "gpu utilization", "fraction", "", "gpu_utilization"),
+    _m("gpu_sm_activity", "sm activity", "fraction", "", "gpu_utilization"),
+    _m("gpu_sm_occupancy", "sm occupancy", "fraction", "", "gpu_activity"),
+    _m("gpu_tensor_activity", "tensor activity", "fraction", "", "gpu_activity"),
+    _m("gpu_dram_activity", "dram activity", "fraction", "", "gpu_activity"),
+    _m("gpu_memory_busy", "gpu memory busy", "fraction", "", "gpu_activity"),
+    _m("gpu_memory_used_bytes", "gpu memory", "bytes", "", "gpu_memory"),
+    _m("gpu_power_watts", "gpu power", "watts", "", "gpu_power"),
+    _m("gpu_energy_joules", "gpu energy", "joules", "", "gpu_energy", kind="counter"),
+    _m("gpu_temperature_celsius", "gpu temperature", "celsius", "", "gpu_temperature"),
+    _m("gpu_memory_temperature_celsius", "gpu memory temperature", "celsius", "",
+       "gpu_temperature"),
+    _m("gpu_sm_clock_hz", "sm clock", "Hz", "", "gpu_clock"),
+    _m("gpu_memory_clock_hz", "gpu memory clock", "Hz", "", "gpu_clock"),
+    _m("gpu_fan_speed", "gpu fan", "fraction", "", "gpu_fan"),
+    _m("gpu_pcie_sent_bytes_per_second", "pcie sent", "bytes/s", "", "gpu_pcie"),
+    _m("gpu_pcie_received_bytes_per_second", "pcie received", "bytes/s", "", "gpu_pcie"),
+    _m("gpu_nvlink_sent_bytes_per_second", "nvlink sent", "bytes/s", "", "gpu_nvlink"),
+    _m("gpu_nvlink_received_bytes_per_second", "nvlink received", "bytes/s", "", "gpu_nvlink"),
+    _m("gpu_ecc_corrected_errors", "corrected ecc errors", "", "down", "gpu_ecc", kind="counter"),
+    _m("gpu_ecc_uncorrected_errors", "uncorrected ecc errors", "", "down", "gpu_ecc",
+       kind="counter"),
+    _m("gpu_remapped_rows", "remapped rows", "", "down", "gpu_ecc"),
+    _m("gpu_xid_errors", "xid errors", "", "down", "gpu_xid", kind="counter"),
+    _m("host_cpu_utilization", "cpu", "fraction", "", "host_cpu"),
+    _m("host_load", "load", "", "", "host_load"),
+    _m("host_memory_used_bytes", "memory", "bytes", "", "host_memory"),
+    _m("host_swap_used_bytes", "swap", "bytes", "", "host_memory"),
+    _m("host_disk_read_bytes", "disk read", "bytes", "", "host_disk", kind="counter"),
+    _m("host_disk_written_bytes", "disk written", "bytes", "", "host_disk", kind="counter"),
+    _m("host_network_received_bytes", "network received", "bytes", "", "host_network",
+       kind="counter"),
+    _m("host_network_sent_bytes", "network sent", "bytes", "", "host_network", kind="counter"),
+    _m("infiniband_received_bytes", "infiniband received", "bytes", "", "host_infiniband",
+       kind="counter"),
+    _m("infiniband_sent_bytes", "infiniband sent", "bytes", "", "host_infiniband",
+       kind="counter"),
+    _m("host_cpu_pressure", "cpu pressure", "fraction", "down", "host_pressure"),
+    _m("host_memory_pressure", "memory pressure", "fraction", "down", "host_pressure"),
+    _m("host_io_pressure", "io pressure", "fraction", "down", "host_pressure"),
+    _m("joules_per_token", "energy per token", "J/token", "down", "joules_per_token"),
     _m("ttft_seconds", "ttft", "seconds", "down", "ttft",
        "ttft", "time_to_first_token", "time_to_first_token_seconds", "first_token_seconds",
        kind="distribution"),
@@ -150,6 +191,8 @@ PREFIXES = (
 )
 """First parts of a logged name that say where it was measured, not what it is."""
 EVAL_PREFIXES = frozenset({"eval", "val", "valid", "validation", "test", "dev"})
+DEVICE = re.compile(r"(?:gpu|mig)\d+")
+"""First parts of a name that say which device: "gpu0/gpu_utilization", "gpu0/mig1/..."."""
 
 _FOLD = re.compile(r"[^a-z0-9]+")
 
@@ -179,7 +222,7 @@ def find(name: str) -> Metric | None:
         return found
     parts = [fold(part) for part in re.split(r"[/.:]", name) if fold(part)]
     evaluated = False
-    while len(parts) > 1 and (parts[0] in PREFIXES or parts[0] in EVAL_PREFIXES):
+    while len(parts) > 1 and _is_prefix(parts[0]):
         evaluated = evaluated or parts[0] in EVAL_PREFIXES
         parts = parts[1:]
         rest = "_".join(parts)
@@ -189,6 +232,10 @@ def find(name: str) -> Metric | None:
         if evaluated and (plain := _BY_NAME.get(rest)) is not None:
             return BY_NAME.get(f"eval_{plain.name}", plain)
     return None
+
+
+def _is_prefix(part: str) -> bool:
+    return part in PREFIXES or part in EVAL_PREFIXES or DEVICE.fullmatch(part) is not None
 
 
 def group(name: str) -> str:
