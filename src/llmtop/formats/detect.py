@@ -85,10 +85,14 @@ class Chooser:
         # Most lines of most logs are of the format that has read it so far; the others are asked
         # for what it leaves, which is less to search for their marks.
         leading = [one for one in self._specific if one.points]
-        if leading:
-            lines = self._pass(lines, text, leading, [], out)
+        usual: list[_Try] = []
+        if not self.settled and self.lines >= HELD_LINES:
+            # So long a log that is of no tool's format will hardly become one's.
+            usual = [one for one in self._generic if one.points]
+        if leading or usual:
+            lines = self._pass(lines, text, leading, usual, out)
             text = "\n".join(lines)
-        others = [one for one in self._specific if not one.points] if leading else self._specific
+        others = [one for one in self._specific if not one.points]
         lines = self._pass(lines, text, others, [] if self.settled else self._generic, out)
         self._keep(lines, text, out)
         self._specific.sort(key=lambda one: one is not self._last)
@@ -192,20 +196,31 @@ class Chooser:
 
     def _offer_generic(self, line: str, generic: list[_Try], out: Text) -> bool:
         for place, one in enumerate(generic):
-            if not any(mark in line for mark in one.present):
+            for mark in one.present:
+                if mark in line:
+                    items = one.reader.read(line)
+                    break
+            else:
                 continue
-            items = one.reader.read(line)
             if items is None:
                 continue
-            known = [item for item in items if type(item) is not Points or is_metric(item)]
-            if not any(type(item) is Points for item in known):
+            known: list[Found] = []
+            points = 0
+            for item in items:
+                if type(item) is Points:
+                    if not is_metric(item):
+                        continue
+                    points += 1
+                known.append((one.format, item))
+            if not points:
                 continue
             if place:
                 generic.insert(0, generic.pop(place))
-            one.points += len(known)
-            into = out.items if self._held is None else self._held
-            if len(into) < HELD_ITEMS or self._held is None:
-                into.extend((one.format, item) for item in known)
+            one.points += points
+            if self._held is None:
+                out.items += known
+            elif len(self._held) < HELD_ITEMS:
+                self._held += known
             return True
         return False
 
