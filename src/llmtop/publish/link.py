@@ -5,6 +5,7 @@ A monitor that is slow or stopped only falls behind on its own cursor.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 import zmq
@@ -28,6 +29,8 @@ OPTIONS = (
 """64 messages of 24 kB are on their way at most; nothing is queued before there is a peer."""
 SENDS_A_TICK = 256
 """Frames sent before the next monitor's turn: 6 MB."""
+SEND_SECONDS = 0.05
+"""The same in time: where other threads hold the GIL, each frame waits 5 ms for it."""
 RECEIVES_A_TICK = 64
 """Requests read before the next monitor's turn: as many as the socket holds."""
 BEAT_SECONDS = 2.0
@@ -91,12 +94,14 @@ class Link:
             if self.stuck:
                 return False
             self._begin(now)
-        sent = 0
+        sent, until = 0, time.monotonic() + SEND_SECONDS
         while sent < SENDS_A_TICK and (self._outbox or self._refill()):
             if not self._send(self._outbox[0], now):
                 return sent > 0
             self._outbox.popleft()
             sent += 1
+            if time.monotonic() > until:
+                break
         if now - self._sent > BEAT_SECONDS:
             self._send(self._session.beat(), now)
         return sent > 0

@@ -21,7 +21,7 @@ HURRY_SECONDS = 0.005
 """Between flushes while a monitor reads history, or a run is ending."""
 END_SECONDS = 0.45
 """For the last samples of a run to reach its monitors; finish() waits half a second in all."""
-CUT_SECONDS = 0.1
+CUT_SECONDS = 0.2
 """Of these, for telling what will not arrive and how the run ended."""
 MIN_FREE_PIPES = 16
 """Pipes (two descriptors each) that must be free: libzmq aborts where it finds none, and the
