@@ -1,6 +1,6 @@
 """What flows from a source to the store: columnar batches and the facts around them.
 
-A `Batch` is applied in the order of its fields: runs, series, buckets, histograms, samples,
+A `Batch` is applied in this order: runs, series, buckets, histograms, bucketed counts, samples,
 events, ends. A source that needs another order yields several batches. Series keys are the
 source's own numbers (unique within that source); the store gives each its place.
 """
@@ -75,6 +75,8 @@ class SeriesInfo:
     kind: SeriesKind = "gauge"
     unit: str = ""
     better: Better = ""
+    bucketed: bool = False
+    """A distribution of which only counts by bucket are known; it gets `Bucketed`, no samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,22 @@ class Histogram:
     series: int
     bins: NDArray[np.uint16]
     counts: NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucketed:
+    """Observations that a server counted, by buckets of its own, between two looks at it."""
+
+    series: int
+    start: float
+    """Unix seconds of the look before."""
+    stop: float
+    bounds: NDArray[np.float64]
+    """Shape (b,): upper bounds, ascending, the last one infinity."""
+    counts: NDArray[np.int64]
+    """Shape (b,): observations in each bucket alone, none negative."""
+    sum: float
+    """Of all these observations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +144,4 @@ class Batch:
     """The source has read everything that existed when it started."""
     status: str | None = None
     """What the source is at or lacks, in a line for the screen; "" nothing, None as before."""
+    bucketed: tuple[Bucketed, ...] = ()

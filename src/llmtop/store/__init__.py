@@ -7,7 +7,9 @@ in its buckets. NaN and infinities are kept and counted; what could not be kept 
 `Store.dropped` and `Store.overflowed`.
 """
 
+from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.columns import Columns
+from llmtop.store.density import Share, density, share_below
 from llmtop.store.points import Points
 from llmtop.store.quantiles import Quantiles
 from llmtop.store.ranks import cross_rank
@@ -19,6 +21,7 @@ __all__ = [
     "STALE_SECONDS",
     "Attempt",
     "Axis",
+    "BucketedSeries",
     "Columns",
     "Point",
     "Points",
@@ -26,8 +29,11 @@ __all__ = [
     "RankState",
     "Run",
     "Series",
+    "Share",
     "State",
     "Store",
     "Summary",
     "cross_rank",
+    "density",
+    "share_below",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,14 @@ class Quantiles:
     """Finite values they stand for."""
     exact: bool
     """From every value (as float32); otherwise an estimate: histogram bins or the newest part."""
+    mean: float = float("nan")
+    """Of the same values; NaN where it is not known."""
+    method: Literal["values", "bins", "histogram"] = "values"
+    """From values, from log-linear bins, or by histogram_quantile from a server's own buckets."""
+    low: F8 | None = None
+    """Of a histogram: lower bounds of the buckets the quantiles lie in."""
+    high: F8 | None = None
+    """Upper bounds; infinity for the open one: the quantile is at least its value."""
 
 
 def of_values(values: F8, qs: Sequence[float], *, exact: bool) -> Quantiles:
@@ -40,16 +49,18 @@ def of_values(values: F8, qs: Sequence[float], *, exact: bool) -> Quantiles:
     below = np.floor(rank).astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
     low, high = ordered[below], ordered[above]
-    return Quantiles(_between(low, high, rank - below), len(ordered), exact)
+    mean = float(finite.mean())
+    return Quantiles(_between(low, high, rank - below), len(ordered), exact, mean)
 
 
 def of_counts(part: Slice, qs: Sequence[float]) -> Quantiles:
     """Return quantiles of counted bins."""
     n = int(part.counts.sum())
     if not n:
-        return Quantiles(np.full(len(qs), np.nan), 0, False)
+        return Quantiles(np.full(len(qs), np.nan), 0, False, method="bins")
     values = columns_of_counts(np.zeros_like(part.orders), part.orders, part.counts, qs, 1)
-    return Quantiles(values[:, 0], n, False)
+    mean = float((value_of_orders(part.orders) * part.counts).sum()) / n
+    return Quantiles(values[:, 0], n, False, mean, "bins")
 
 
 def columns_of_counts(

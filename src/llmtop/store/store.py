@@ -6,11 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtop import metrics
-from llmtop.samples import NO_STEP, Batch, Better, Histogram, Samples, SeriesInfo, SeriesKind
+from llmtop.samples import (
+    NO_STEP,
+    Batch,
+    Better,
+    Bucketed,
+    Histogram,
+    Samples,
+    SeriesInfo,
+    SeriesKind,
+)
 from llmtop.store import batch as batches
 from llmtop.store import history, rings
 from llmtop.store.arena import I8
 from llmtop.store.attempts import Attempts
+from llmtop.store.bucketed import BucketedSeries
+from llmtop.store.histogram import ENTRY_BYTES
 from llmtop.store.keys import UNKNOWN, KeyMap
 from llmtop.store.points import Points, joined
 from llmtop.store.runs import Run
@@ -49,6 +60,7 @@ class Store:
         self._overflow: dict[int, int] = {}
         self._pending: list[tuple[I8, Points]] = []
         self._loaded: set[int] = set()
+        self._bucketed: list[BucketedSeries] = []
         self._touched: set[Run] = set()
 
     @property
@@ -59,7 +71,8 @@ class Store:
     @property
     def memory_used(self) -> int:
         """Bytes the series take, of the budget."""
-        return self._table.memory_used()
+        counts = (one.increments.bytes for one in self._bucketed)
+        return self._table.memory_used() + sum(counts)
 
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw: everything but the samples, which wait for `commit`."""
@@ -72,6 +85,8 @@ class Store:
             self._load(keys.look_up(batch.buckets["series"]), batch.buckets)
         for part in batch.histograms:
             self._merge(part, keys.get(part.series))
+        for counted in batch.bucketed:
+            self._count(counted, keys.get(counted.series))
         if batch.samples is not None and len(batch.samples):
             self._buffer(keys.look_up(batch.samples.series), batch.samples)
         self.dropped += batch.dropped
@@ -112,6 +127,14 @@ class Store:
         """Add a series that no session feeds, in the run's current attempt; None when full."""
         return self._add(run, name, kind, unit, better, rank, run.attempt, -1, derived)
 
+    def windows(self, series: I8, counts: I8) -> tuple[Points, I8]:
+        """Return the last counts[i] raw points of each of some series, and how many are held.
+
+        Points of one series are together, oldest first; one call for a thousand series costs what
+        a few calls of `Series.window` do.
+        """
+        return rings.latest_of(self._table, series, counts)
+
     def _define(self, source: int, info: SeriesInfo) -> None:
         """Give a source's key its series: a known one of the session, a new one, or overflow."""
         session = self._sessions.find(source, info.run)
@@ -123,7 +146,7 @@ class Store:
             return
         added = self._add(
             session.run, name, info.kind, info.unit, info.better, session.rank,
-            session.attempt, session.index, False,
+            session.attempt, session.index, False, bucketed=info.bucketed,
         )  # fmt: skip
         if added is not None:
             session.names[name] = added.id
@@ -135,17 +158,22 @@ class Store:
 
     def _add(
         self, run: Run, name: str, kind: SeriesKind, unit: str, better: Better,
-        rank: int | None, attempt: int, session: int, derived: bool,
+        rank: int | None, attempt: int, session: int, derived: bool, *, bucketed: bool = False,
     ) -> Series | None:  # fmt: skip
-        number = self._table.add(distribution=kind == "distribution", session=session)
+        spread = kind == "distribution" and not bucketed
+        number = self._table.add(distribution=spread, session=session)
         if number < 0:
             return None
         metric = metrics.find(name)
-        series = Series(
+        made = BucketedSeries if bucketed else Series
+        series = made(
             number, run, name, metric, kind, unit or (metric.unit if metric else ""),
             better or (metric.better if metric else ""), rank, attempt, derived, self._table,
         )  # fmt: skip
         self.series.append(series)
+        if isinstance(series, BucketedSeries):
+            self._bucketed.append(series)
+            self._table.bucketed += 1
         run.add(series)
         return series
 
@@ -214,6 +242,20 @@ class Store:
         changed = history.load(self._table, series[~folded], rows[~folded])
         self._loaded.update(changed)
         self.samples += int(rows["n"][~folded].sum())
+
+    def _count(self, part: Bucketed, series: int) -> None:
+        """Keep counts by bucket; their mean becomes the series' point, where there is one."""
+        one = self.series[series] if series != UNKNOWN else None
+        if not isinstance(one, BucketedSeries):
+            self.dropped += one is None
+            return
+        if not one.take(part, self._table.entry_limit() * ENTRY_BYTES):
+            self.dropped += 1
+        elif n := int(part.counts.sum()):
+            point = Points(
+                np.array([part.stop]), np.array([NO_STEP]), np.array([part.sum / n])
+            )
+            self._pending.append((np.array([series]), point))
 
     def _merge(self, part: Histogram, series: int) -> None:
         histogram = self._table.histograms.get(series)

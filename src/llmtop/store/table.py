@@ -115,6 +115,8 @@ class SeriesTable:
         """Series there may be, if the arena has room for them."""
         self.count = 0
         self.histograms: dict[int, SlicedHistogram] = {}
+        self.bucketed = 0
+        """Series that keep counts by bucket; they share the histograms' memory."""
         self._histogram_entries = int(memory_bytes * HISTOGRAM_SHARE) // ENTRY_BYTES
         self._capacity = 0
         self._extend()
@@ -173,7 +175,7 @@ class SeriesTable:
 
     def entry_limit(self) -> int:
         """Return how many histogram entries a distribution may hold."""
-        fair = self._histogram_entries // max(len(self.histograms), 1)
+        fair = self._histogram_entries // max(len(self.histograms) + self.bucketed, 1)
         return min(max(fair, MIN_ENTRIES), MAX_ENTRIES)
 
     def may_grow(self, words: int) -> int:

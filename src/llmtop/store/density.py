@@ -1,0 +1,90 @@
+"""How the observations of a distribution lie: over time and value, and below a limit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from llmtop.store import bounds
+from llmtop.store.arena import F8, I8
+from llmtop.store.bucketed import BucketedSeries
+from llmtop.store.columns import place
+from llmtop.store.histogram import value_of_orders
+from llmtop.store.points import Points
+from llmtop.store.series import EVERYTHING, Series
+
+
+class Share(NamedTuple):
+    """Which part of the observations is at most a limit, 0..1; NaN without observations."""
+
+    value: float
+    least: float
+    """Where only buckets are known: what is certain. Else the same as `value`."""
+    most: float
+    n: int
+
+
+def share_below(series: Series, limit: float, since: float | None = None) -> Share:
+    """Return the part of the observations since a time that is at most `limit`.
+
+    Of a series whose raw points reach back less far, that of the points held.
+    """
+    if isinstance(series, BucketedSeries):
+        found = series.increments
+        counts = found.counts[found.since(since)].sum(axis=0)
+        n = int(counts.sum())
+        parts = bounds.below(found.bounds, counts, limit) if n else (np.nan,) * 3
+        value, least, most = (float(part) / max(n, 1) for part in parts)
+        return Share(value, least, most, n)
+    values = _since(series.window(EVERYTHING), since).value
+    values = values[np.isfinite(values)]
+    share = float((values <= limit).mean()) if len(values) else float("nan")
+    return Share(share, share, share, len(values))
+
+
+def density(series: Series, edges: F8, start: float, stop: float, count: int) -> F8:
+    """Return observations by value and time, shape (len(edges) - 1, count).
+
+    Args:
+        series: a distribution.
+        edges: of the value bins, ascending; what lies beyond goes to the outermost bins.
+        start: unix seconds where the first column begins.
+        stop: where the last one ends.
+        count: columns.
+    """
+    bins = len(edges) - 1
+    table = np.zeros((bins, count))
+    if isinstance(series, BucketedSeries):
+        found = series.increments
+        row, column = series.columns(start, stop, count)
+        share = 1.0 / np.maximum(np.bincount(row, minlength=found.rows), 1)[row]
+        spread = bounds.spread(found.bounds, found.counts, edges)
+        np.add.at(table.T, column, spread[row] * share[:, None])
+        return table
+    raw = series.window(EVERYTHING)
+    raw = raw.pick(np.isfinite(raw.value) & (raw.time >= start) & (raw.time <= stop))
+    np.add.at(table, (_bin(raw.value, edges), place(raw.time, start, stop, count)), 1.0)
+    oldest = series.window(EVERYTHING).time.min(initial=np.inf)
+    histogram = series.histogram
+    if histogram is None or series.complete:
+        return table
+    for part in histogram.slices.values():
+        if (part.start + part.stop) / 2 >= oldest or part.stop < start or part.start > stop:
+            continue
+        first, last = place(np.array([part.start, part.stop]), start, stop, count).tolist()
+        weights = part.counts / (last - first + 1)
+        column = np.bincount(
+            _bin(value_of_orders(part.orders), edges), weights=weights, minlength=bins
+        )
+        table[:, first : last + 1] += column[:, None]
+    return table
+
+
+def _bin(values: F8, edges: F8) -> I8:
+    found: I8 = np.searchsorted(edges, values, side="right").astype(np.int64) - 1
+    return found.clip(0, len(edges) - 2)
+
+
+def _since(points: Points, since: float | None) -> Points:
+    return points if since is None else points.pick(points.time >= since)
