@@ -74,6 +74,13 @@ def test_mistakes_are_one_line(env: dict[str, str], tmp_path: Path, words: list[
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_folder_without_logs_says_so(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = llmtop(env, "--once", "empty", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "llmtop: empty: no metric log there yet" in done.stderr.splitlines()
+
+
 def test_formats_are_listed_with_an_example(env: dict[str, str]) -> None:
     done = llmtop(env, "formats")
     assert done.returncode == 0

@@ -65,6 +65,8 @@ def _complain(engine: Engine, caught_up: bool, wait: float) -> None:
     for source in engine.source_states:
         if source.reason:
             print(f"llmtop: {source.name}: {source.reason}", file=sys.stderr)  # noqa: T201
+        elif source.status:
+            print(f"llmtop: {source.status}", file=sys.stderr)  # noqa: T201
     if not caught_up:
         print(  # noqa: T201
             f"llmtop: not everything was read within {wait:g} s; --wait gives it longer",
