@@ -466,3 +466,18 @@ def test_a_name_that_is_not_there_is_said_with_the_nearest(tmp_path: Path) -> No
         Tail([str(tmp_path / "tran.log")], clock=SystemClock(), table=Table())
     with pytest.raises(UsageError, match="no such folder"):
         Tail([str(tmp_path / "no" / "x.log")], clock=SystemClock(), table=Table())
+
+
+def test_a_source_that_is_begun_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(steps(1, 3))
+    source = Tail([str(path)], clock=SystemClock(), table=Table(), poll=0.05)
+    gathered = Gathered()
+    for wanted in (3, 5):
+        stop = threading.Event()
+        for batch in source.batches(stop):
+            gathered.add(batch)
+            if len(loss(gathered)) >= wanted:
+                stop.set()
+        append(path, steps(4, 5))
+    assert loss(gathered)[:5] == found(1, 2, 3, 4, 5)

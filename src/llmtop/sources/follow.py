@@ -86,10 +86,11 @@ class TextFile:
         identity = (found.st_dev, found.st_ino)
         if self._fd >= 0 and identity != self.identity and self._drain():
             return True
-        if identity == self.identity and (found.st_size, found.st_mtime_ns) == (
+        same = identity == self.identity and (found.st_size, found.st_mtime_ns) == (
             self.size, self._mtime
-        ):  # fmt: skip
-            return self._fd >= 0 and self.offset < self.size
+        )  # fmt: skip
+        if same and (self._fd >= 0 or self.offset >= self.size):
+            return self.offset < self.size
         try:
             self._open(identity, found, now)
         except OSError as error:
