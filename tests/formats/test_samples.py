@@ -17,8 +17,9 @@ import pytest
 from llmtop.formats.base import LineFormat
 from llmtop.formats.table import Table, builtin
 from llmtop.samples import NO_STEP
-from llmtop.sources import follow, textlog
-from llmtop.sources.collect import Collector, Log
+from llmtop.sources import textlog, wholefile
+from llmtop.sources.collect import Collector
+from llmtop.sources.logs import Log
 from llmtop.sources.textlog import TextLog
 from logfiles import Following, Gathered, Series, read_files
 
@@ -97,7 +98,7 @@ def test_cut_anywhere_then_completed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(textlog, "SETTLE_SECONDS", 0.1)
-    monkeypatch.setattr(follow, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(wholefile, "AGAIN_SECONDS", 0.1)
     data = (SAMPLES / name).read_bytes()
     rng = random.Random(name)
     for number in range(CUTS):

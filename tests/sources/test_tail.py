@@ -14,7 +14,7 @@ import pytest
 from llmtop.clock import SystemClock
 from llmtop.errors import UsageError
 from llmtop.formats.table import Table
-from llmtop.sources import follow, tail, textlog
+from llmtop.sources import follow, tail, textlog, wholefile
 from llmtop.sources.tail import Tail
 from llmtop.sources.textlog import CUT, TOO_LONG
 from logfiles import Following, Gathered, read_files
@@ -29,7 +29,8 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textlog, "OVERWRITTEN_SECONDS", 0.1)
     monkeypatch.setattr(tail, "RESCAN_SECONDS", 0.1)
     monkeypatch.setattr(follow, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(follow, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(wholefile, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(wholefile, "RETRY_SECONDS", 0.1)
 
 
 def steps(first: int, last: int, end: str = "\n") -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from llmtop import metrics
 from llmtop.formats.base import About, End, FileFormat, Item, LineFormat, Note, Points, Skipped
 from llmtop.samples import NO_STEP, Batch, Event, RunEnd, RunInfo, Samples, SeriesInfo
+from llmtop.sources.logs import Columns, Log, Session, is_copy, run_key
 from llmtop.sources.naming import Names
 from llmtop.sources.quantities import convert
 from llmtop.wire import clean_name
@@ -30,58 +30,7 @@ MAX_REASONS = 64
 LARGEST_STEP = 1 << 62
 LOG = "log"
 """The level of an event that is a plain line of the log."""
-RANK_LOCAL = frozenset((
-    "tokens_per_second", "tokens_per_second_per_gpu", "samples_per_second", "steps_per_second",
-    "step_time_seconds", "data_time_seconds", "mfu", "tflops", "memory_used_bytes",
-    "memory_reserved_bytes",
-))  # fmt: skip
-"""Metrics in which the copies of a line that all ranks print may differ."""
-
 Format = LineFormat | FileFormat
-
-
-@dataclass(slots=True)
-class _Columns:
-    """Records of one set of names."""
-
-    keys: list[int]
-    """Their series, fewer than names where there was no room for more."""
-    factors: list[float] | None
-    """What brings the values into the store's units; None: all are 1."""
-    last: Points | None = None
-    """The newest, to know the copies that other ranks print."""
-
-
-@dataclass(slots=True)
-class _Session:
-    """One run, or one rank of a run, of one log."""
-
-    info: RunInfo
-    columns: dict[tuple[str, ...], _Columns] = field(default_factory=dict)
-    """By the names of a record."""
-    series: dict[str, int] = field(default_factory=dict)
-    recognised: bool = False
-    """The format that finds its points is known."""
-
-
-class Log:
-    """One log: what its runs are called, and when its points were measured."""
-
-    def __init__(self, key: str, name: str, source: str, *, exact_name: bool = False) -> None:
-        self.key, self.name, self.source = key, name, source
-        self.exact_name = exact_name
-        """The name is the user's: what the log says of itself does not replace it."""
-        self.sessions: dict[tuple[str, int | None], _Session] = {}
-        self.about: dict[str, About] = {}
-        self.skipped: Counter[str] = Counter()
-        self.points = 0
-        self.copies = 0
-        """Records left out because another rank had printed the same."""
-        self.numbered = False
-        """Records of lines with neither step nor time count as steps: there is no other axis."""
-        self.tags: dict[str, object] = {}
-        self.host, self.pid, self.started = "", 0, 0.0
-        """Of the process that writes it, where that is known."""
 
 
 class Collector:
@@ -153,7 +102,7 @@ class Collector:
 
     def session(
         self, log: Log, run: str, rank: int | None, chosen: Format | None
-    ) -> _Session | None:
+    ) -> Session | None:
         """Return one run's or rank's session, introduced if it is new; None beyond MAX_RUNS."""
         known = log.sessions.get((run, rank))
         if known is not None:
@@ -164,7 +113,7 @@ class Collector:
         if known is None and len(log.sessions) >= MAX_RUNS:
             return None
         if known is None:
-            known = _Session(self._describe(log, run, rank, chosen))
+            known = Session(self._describe(log, run, rank, chosen))
             self._runs[known.info.key] = known.info
         log.sessions[run, rank] = known
         return known
@@ -214,7 +163,7 @@ class Collector:
             columns = self._define(session, names, chosen)
         if point.step != NO_STEP and type(chosen) is LineFormat:
             before = columns.last
-            if before is not None and before.step == point.step and _is_copy(before, point):
+            if before is not None and before.step == point.step and is_copy(before, point):
                 log.copies += 1
                 return
             columns.last = point
@@ -246,8 +195,8 @@ class Collector:
         self.rows += len(keys)
 
     def _define(
-        self, session: _Session, names: tuple[str, ...], chosen: Format | None
-    ) -> _Columns:
+        self, session: Session, names: tuple[str, ...], chosen: Format | None
+    ) -> Columns:
         units: Mapping[str, str] = {} if chosen is None else chosen.units
         keys, factors = [], []
         for name in names:
@@ -265,7 +214,7 @@ class Collector:
                 ))  # fmt: skip
             if key is not None:
                 keys.append(key)
-        columns = _Columns(keys, None if all(factor == 1 for factor in factors) else factors)
+        columns = Columns(keys, None if all(factor == 1 for factor in factors) else factors)
         if len(session.columns) < MAX_SERIES:
             session.columns[names] = columns
         return columns
@@ -331,19 +280,3 @@ class Collector:
             if new != old:
                 session.info = new
                 self._runs[new.key] = new
-
-
-def run_key(log: str, run: str = "") -> str:
-    """Return what one run of a log is known by: all its ranks share it."""
-    return f"{log}#{run}"
-
-
-def _is_copy(before: Points, point: Points) -> bool:
-    """Tell whether two records of one step and one set of names are one, said by two ranks."""
-    for name, value in point.values.items():
-        other = before.values[name]
-        if value != other and not (math.isnan(value) and math.isnan(other)):
-            known = metrics.find(name)
-            if known is None or known.name not in RANK_LOCAL:
-                return False
-    return True

@@ -20,7 +20,7 @@ from llmtop.clock import Clock
 from llmtop.errors import UsageError
 from llmtop.formats.table import Table
 from llmtop.samples import Batch
-from llmtop.sources.collect import Log
+from llmtop.sources.logs import Log
 from llmtop.sources.pipe import POLL_SECONDS, Printed, ended, read_or_end
 
 ROWS, COLUMNS = 50, 200

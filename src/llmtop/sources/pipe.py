@@ -13,7 +13,8 @@ from llmtop.clock import Clock
 from llmtop.errors import UsageError
 from llmtop.formats.table import Table
 from llmtop.samples import Batch, EndReason, RunEnd
-from llmtop.sources.collect import Collector, Log
+from llmtop.sources.collect import Collector
+from llmtop.sources.logs import Log
 from llmtop.sources.textlog import TextLog
 
 CHUNK_BYTES = 1 << 18

@@ -11,12 +11,15 @@ from llmtop.clock import Clock
 from llmtop.formats.base import SNIFF_BYTES
 from llmtop.formats.table import Table
 from llmtop.samples import Batch
-from llmtop.sources.collect import Collector, Log, run_key
+from llmtop.sources.collect import Collector
 from llmtop.sources.discover import MAX_FILES, Discovery, Found
-from llmtop.sources.follow import Followed, StreamFile, TextFile, WholeFile
+from llmtop.sources.follow import Followed, TextFile
+from llmtop.sources.logs import Log, run_key
 from llmtop.sources.naming import EVENTS
+from llmtop.sources.streamfile import StreamFile
 from llmtop.sources.textlog import TextLog
 from llmtop.sources.watch import Watch
+from llmtop.sources.wholefile import WholeFile
 from llmtop.units import format_bytes
 
 RESCAN_SECONDS = 2.0

@@ -7,8 +7,9 @@ from collections import deque
 from llmtop.formats.clean import clean
 from llmtop.formats.detect import REST_LINES, Chooser, Text
 from llmtop.formats.table import Table
-from llmtop.sources.collect import LOG, Collector, Log
+from llmtop.sources.collect import LOG, Collector
 from llmtop.sources.lines import BLOCK_BYTES, MAX_LINE_BYTES, Lines
+from llmtop.sources.logs import Log
 
 SETTLE_SECONDS = 2.0
 """How long a young log is watched before a generic format is believed."""
