@@ -71,6 +71,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self._build = build
         self._scene: Scene | None = None
         self._cost_at = 0.0
+        self._mark: object = None
         self._place: dict[str, Any] = {}
         self.mouse = Mouse(self.scene, self.look)
         themes, self.theme_errors = load_themes()
@@ -130,7 +131,10 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
         if now - self._cost_at >= COST_SECONDS:
             self._measure()
-        if self.view.paused_at is None:
+        # What no sample, key or second has changed need not even be compared.
+        mark = self.engine.store.version, self.view, now // 1, self.size
+        if self.view.paused_at is None and mark != self._mark:
+            self._mark = mark
             self.draw()
 
     def scene(self) -> Scene | None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from llmtop.ui.view import View
 
 SETTLE_SECONDS = 1.0
-"""How long a picture may lag behind values that move nothing but its last column."""
+"""How long a picture may lag behind its samples: a line that grows by a few dots a second is
+followed as well at one picture a second, and its newest value stands in the title at once."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Panel(Widget):
         self.content = content
         self.scene: Scene | None = None
         self._rows: list[Row] = []
+        self._width = 0
         self._strips: list[Strip | None] = []
         self._drawn: Any = None
         self._pulse: Any = None
@@ -121,15 +123,15 @@ class Panel(Widget):
             self._drawn_at, self._behind = scene.now, False
             self.put_rows(content.frame(scene, size))
         elif beats and content.head is not None:
-            self._put(0, fit(content.head(scene, size), width))
+            self._put(0, content.head(scene, size))
 
     def put_rows(self, rows: list[Row]) -> None:
         """Take new rows and refresh those that differ from what stands there."""
         width, height = self.size
-        rows = [fit(row, width) for row in rows]
         rows = (rows + [((" " * width, "blank"),)] * (height - len(rows)))[:height]
-        if len(self._rows) != len(rows):
-            self._rows, self._strips = rows, [None] * len(rows)
+        if len(self._rows) != len(rows) or self._width != width:
+            self._rows, self._width = rows, width
+            self._strips = [None] * len(rows)
             self.refresh()
             return
         for y, row in enumerate(rows):
@@ -164,6 +166,15 @@ class Panel(Widget):
             )
             self._strips[y] = strip
         return strip
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the rows in `crop`; without border and padding they need no styling again."""
+        if self.get_line_filters():
+            return super().render_lines(crop)
+        lines = [self.render_line(y) for y in crop.line_range]
+        if crop.x == 0 and crop.width == self.size.width:
+            return lines
+        return [line.crop(crop.x, crop.right) for line in lines]
 
     def on_mouse_down(self, event: MouseDown) -> None:
         """Focus the panel or pick a row; a drag that begins here pans from here."""

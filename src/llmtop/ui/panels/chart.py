@@ -85,17 +85,15 @@ def x_at(spec: ChartSpec, scene: Scene, size: Size, cell: int) -> float | None:
 
 
 def signature(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
-    """Return what the frame depends on: the dot columns, and which of them are complete."""
+    """Return what the frame depends on at once: the dot columns, the series and the events."""
     shown = scene.shown
     if shown is None:
         return None
     axis, grid, _ = chart_grid(spec, scene.view, shown, size)
     series = _members(spec, shown)
-    spans = [s.extent(axis) for s in series]
-    closed = max((grid.column(span[1]) for span in spans if span), default=-1)
-    bad = sum(s.nonfinite for s in series)
     ids = tuple(s.id for s in series)
-    return spec, axis, grid, closed, ids, bad, len(shown.run.events)
+    bad = sum(s.nonfinite for s in series)
+    return spec, axis, grid, ids, bad, len(shown.run.events)
 
 
 def pulse(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
