@@ -9,9 +9,8 @@ from pathlib import Path
 from queue import Empty, Queue
 
 from llmtop.clock import Clock, SystemClock
-from llmtop.formats.table import Table, builtin
+from llmtop.formats.table import Table
 from llmtop.samples import Batch, Event, RunInfo
-from llmtop.sources.quantities import convert
 from llmtop.sources.tail import Tail
 
 Series = dict[str, list[tuple[int, float]]]
@@ -31,8 +30,7 @@ class Gathered:
         self.ended: list[str] = []
         self.status = ""
         self.caught_up = False
-        self._names: dict[int, tuple[str, float]] = {}
-        self._units = {known.name: known.units for known in builtin()}
+        self._names: dict[int, str] = {}
 
     def add(self, batch: Batch) -> None:
         self.caught_up = self.caught_up or batch.caught_up
@@ -41,18 +39,13 @@ class Gathered:
         self.alive.update(batch.alive)
         self.ended.extend(end.reason for end in batch.ends)
         self.status = self.status if batch.status is None else batch.status
-        for one in batch.series:
-            # The same name means the same unit in every format that a test reads together.
-            unit = next((units[one.name] for units in self._units.values() if one.name in units
-                         and convert(one.name, units[one.name])[1] == one.unit), "")
-            self._names[one.key] = one.name, convert(one.name, unit)[0]
+        self._names.update({one.key: one.name for one in batch.series})
         if batch.samples is None:
             return
         self.times.extend(batch.samples.time.tolist())
         columns = (batch.samples.series, batch.samples.step, batch.samples.value)
         for key, step, value in zip(*(column.tolist() for column in columns), strict=True):
-            name, factor = self._names[key]
-            self.series.setdefault(name, []).append((step, value / factor))
+            self.series.setdefault(self._names[key], []).append((step, value))
 
     def texts(self, level: str) -> list[str]:
         return [event.text for event in self.events if event.level == level]

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from llmtop.metrics import find
-from llmtop.sources.quantities import convert
+from llmtop.quantities import convert
 
 
 @pytest.mark.parametrize(

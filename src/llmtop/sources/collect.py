@@ -14,7 +14,6 @@ from llmtop.formats.base import About, End, FileFormat, Item, LineFormat, Note, 
 from llmtop.samples import NO_STEP, Batch, Event, RunEnd, RunInfo, Samples, SeriesInfo
 from llmtop.sources.logs import Columns, Log, Session, is_copy, run_key
 from llmtop.sources.naming import Names
-from llmtop.sources.quantities import convert
 from llmtop.wire import clean_name
 
 BATCH_ROWS = 1 << 16
@@ -167,17 +166,12 @@ class Collector:
                 log.copies += 1
                 return
             columns.last = point
-        keys, factors = columns.keys, columns.factors
+        keys = columns.keys
         if len(keys) != len(names):
             self._dropped += len(names)
             return
         self._keys += keys
-        if factors is None:
-            self._values += values.values()
-        else:
-            self._values += [
-                value * by for value, by in zip(values.values(), factors, strict=True)
-            ]
+        self._values += values.values()
         time = point.time
         if time is None:
             time = now
@@ -198,10 +192,8 @@ class Collector:
         self, session: Session, names: tuple[str, ...], chosen: Format | None
     ) -> Columns:
         units: Mapping[str, str] = {} if chosen is None else chosen.units
-        keys, factors = [], []
+        keys = []
         for name in names:
-            factor, unit = convert(name, units.get(name, ""))
-            factors.append(factor)
             key = session.series.get(name)
             if key is None and self._series < MAX_SERIES:
                 key = session.series[name] = self._series
@@ -209,12 +201,13 @@ class Collector:
                 known = metrics.find(name)
                 counts = known is not None and known.kind == "counter"
                 self._new_series.append(SeriesInfo(
-                    key, session.info.key, name, "counter" if counts else "gauge", unit,
+                    key, session.info.key, name, "counter" if counts else "gauge",
+                    units.get(name, ""),
                     known.better if known else "",
                 ))  # fmt: skip
             if key is not None:
                 keys.append(key)
-        columns = Columns(keys, None if all(factor == 1 for factor in factors) else factors)
+        columns = Columns(keys)
         if len(session.columns) < MAX_SERIES:
             session.columns[names] = columns
         return columns

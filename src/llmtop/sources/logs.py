@@ -24,8 +24,6 @@ class Columns:
 
     keys: list[int]
     """Their series, fewer than names where there was no room for more."""
-    factors: list[float] | None
-    """What brings the values into the store's units; None: all are 1."""
     last: Points | None = None
     """The newest, to know the copies that other ranks print."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from llmtop.metrics import Metric
+from llmtop.quantities import convert
 from llmtop.samples import Better, SeriesKind
 from llmtop.store import bands, buckets, quantiles, rings
 from llmtop.store.arena import F8
@@ -61,6 +62,7 @@ class Series:
     """What the vocabulary knows of it."""
     kind: SeriesKind
     unit: str
+    """As logged, else the vocabulary's."""
     better: Better
     rank: int | None
     attempt: int
@@ -86,7 +88,8 @@ class Series:
 
     @property
     def first(self) -> Point | None:
-        """The first point that came (of a folded history: its first bucket)."""
+        """The first point that came (of a folded history that does not tell it: its first bucket's
+        mean)."""
         table, at = self._table, self.id
         if not table.n[at]:
             return None
@@ -124,6 +127,16 @@ class Series:
         """Mean of all finite values, NaN if there is none."""
         found = self.summary()
         return found.sum / found.n if found.n else float("nan")
+
+    @property
+    def factor(self) -> float:
+        """What brings its values into the vocabulary's unit, `quantity`."""
+        return convert(self.name, self.unit)[0]
+
+    @property
+    def quantity(self) -> str:
+        """The unit its values are in once they are multiplied by `factor`."""
+        return convert(self.name, self.unit)[1]
 
     def summary(self) -> Summary:
         """Return count, sum, minimum and maximum of the finite values ever."""

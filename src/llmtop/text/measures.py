@@ -73,14 +73,14 @@ def _called(name: str, series: Sequence[Series]) -> str:
 
 
 def _gauge(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
-    unit = series[0].unit
-    last = [one.last.value for one in series if one.last is not None]
+    unit, factor = series[0].quantity, series[0].factor
+    last = [one.last.value * factor for one in series if one.last is not None]
     finite = [one.summary() for one in series]
     n = sum(part.n for part in finite)
     return (
         format_value(last[0] if len(last) == 1 else _median(last), unit),
         *_extremes(series),
-        _text(sum(part.sum for part in finite) / n if n else math.nan, unit),
+        _text(sum(part.sum for part in finite) / n * factor if n else math.nan, unit),
         _points(series),
     )
 
@@ -89,17 +89,17 @@ def _distribution(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
     found = [one.quantiles(QUANTILES) for one in series]
     about = "" if all(part.exact for part in found) else "~"
     worst = [_highest(part.values[i] for part in found) for i in range(len(QUANTILES))]
-    texts = [_text(value, series[0].unit) for value in worst]
+    texts = [_text(value * series[0].factor, series[0].quantity) for value in worst]
     return (*(text if text == MISSING else about + text for text in texts),
             _extremes(series)[1], _points(series))
 
 
 def _counter(series: Sequence[Series], now: float | None) -> tuple[str, ...]:
-    unit = series[0].unit
+    unit, factor = series[0].quantity, series[0].factor
     rate = math.nan if now is None else sum(one.rate(RATE_SECONDS, now) for one in series)
     return (
-        format_value(sum(one.sum for one in series), unit),
-        _text(rate, f"{unit}/s"),
+        format_value(sum(one.sum for one in series) * factor, unit),
+        _text(rate * factor, f"{unit}/s"),
         _points(series),
     )
 
@@ -116,9 +116,9 @@ SECTIONS: dict[SeriesKind, Section] = {
 
 
 def _extremes(series: Sequence[Series]) -> tuple[str, str]:
-    unit = series[0].unit
-    lowest = -_highest(-one.min for one in series)
-    return _text(lowest, unit), _text(_highest(one.max for one in series), unit)
+    unit, factor = series[0].quantity, series[0].factor
+    lowest = -_highest(-one.min for one in series) * factor
+    return _text(lowest, unit), _text(_highest(one.max for one in series) * factor, unit)
 
 
 def _highest(values: Iterable[float]) -> float:

@@ -80,7 +80,7 @@ def newest(spec: ChartSpec, shown: Shown) -> list[Curve]:
     lasts = [shown.named[name][0].last for name in names]
     nothing = np.empty(0)
     return [
-        Curve(name, colour, nothing, latest=last.value)
+        Curve(name, colour, nothing, latest=last.value * shown.named[name][0].factor)
         for colour, (name, last) in enumerate(zip(names, lasts, strict=True)) if last is not None
     ]
 
@@ -95,7 +95,8 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
     stretch = _stretch(columns.n, grid.count)
     count = -(-grid.count // stretch)
     stop = grid.start + count * stretch * grid.width
-    table = series.quantile_columns(QUANTILES, grid.start, stop, count)
+    factor = series.factor
+    table = series.quantile_columns(QUANTILES, grid.start, stop, count) * factor
     seen = np.add.reduceat(columns.n, np.arange(0, grid.count, stretch))
     last = series.last
     since = None if last is None else last.time - RECENT_SECONDS
@@ -106,11 +107,11 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
         line = np.repeat(np.where(seen >= need, row, np.nan), stretch)[: grid.count]
         line[~np.isfinite(columns.mean)] = np.nan
         found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
-                           latest=float(value) if now.n >= need else float("nan")))
+                           latest=float(value) * factor if now.n >= need else np.nan))
     # History that came folded has no percentiles in time, but minimum and maximum.
     bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
-    found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan),
-                       high=np.where(bare, columns.high, np.nan))
+    found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan) * factor,
+                       high=np.where(bare, columns.high, np.nan) * factor)
     return found[::-1]
 
 
@@ -130,24 +131,26 @@ def _curve(
 ) -> Curve:
     first = found[0]
     last = first.last
-    latest = None if last is None else last.value
+    factor = first.factor
+    latest = None if last is None else last.value * factor
     if first.kind == "counter":
         sums = np.sum([s.buckets(axis, grid.start, grid.stop, grid.count).sum for s in found],
                       axis=0)
-        return Curve(name, colour, _rates(first, sums, axis, grid, smoothing))
+        return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing))
     if len(found) > 1:
         parts = cross_rank(found, axis, grid.start, grid.stop, grid.count)
         line = _smooth(parts.mean, np.where(np.isfinite(parts.mean), 1.0, 0.0), smoothing)
-        return Curve(name, colour, _through(line), parts.low, parts.high, latest=latest)
+        return Curve(name, colour, _through(line) * factor, parts.low * factor,
+                     parts.high * factor, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
     if is_eval(first):
         points = np.count_nonzero(columns.n) * DOTS_A_POINT <= grid.count
         line = columns.mean if points else _through(columns.mean)
-        return Curve(name, colour, line, bad=bad, points=points, latest=latest)
+        return Curve(name, colour, line * factor, bad=bad, points=points, latest=latest)
     smooth = _smooth(columns.mean, columns.n, smoothing)
-    return Curve(name, colour, _through(smooth), _through(columns.low), _through(columns.high),
-                 bad, latest=latest)
+    return Curve(name, colour, _through(smooth) * factor, _through(columns.low) * factor,
+                 _through(columns.high) * factor, bad, latest=latest)
 
 
 def _rates(series: Series, sums: F8, axis: Axis, grid: Grid, smoothing: float) -> F8:
@@ -162,7 +165,7 @@ def _rates(series: Series, sums: F8, axis: Axis, grid: Grid, smoothing: float) -
 
 def _old(colour: int, series: Series, axis: Axis, grid: Grid, smoothing: float) -> Curve:
     columns = series.buckets(axis, grid.start, grid.stop, grid.count)
-    line = _through(_smooth(columns.mean, columns.n, smoothing))
+    line = _through(_smooth(columns.mean, columns.n, smoothing)) * series.factor
     return Curve(series.name, colour, line, bad=columns.bad > 0, faint=True)
 
 

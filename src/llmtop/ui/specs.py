@@ -65,7 +65,7 @@ def _spec(panel: str, members: list[Series]) -> ChartSpec:
     return ChartSpec(
         key=panel,
         title=_title(panel, names),
-        unit=first.unit or (metric.unit if metric else ""),
+        unit=first.quantity,
         kind=first.kind,
         names=tuple(names),
         better=first.better or (metric.better if metric else ""),

@@ -42,7 +42,9 @@ def age_text(run: StoreRun, now: float) -> str:
 
 def _number(series: Series | None, digits: int = 4) -> str:
     last = None if series is None else series.last
-    return MISSING if last is None else format_number(last.value, digits)
+    if series is None or last is None:
+        return MISSING
+    return format_number(last.value * series.factor, digits)
 
 
 def _trend_arrow(series: Series | None) -> list[Run]:

@@ -68,14 +68,18 @@ def frame(scene: Scene, size: Size) -> list[Row]:
 
 
 def _cell(series: Series, shown: Shown) -> tuple[Run, list[Run]]:
-    last = series.last
-    value: list[Run] = [(format_value(None if last is None else last.value, series.unit), "bright")]
+    value: list[Run] = [(_last(series), "bright")]
     for suffix in ERROR_SUFFIXES:
         found = shown.named.get(_error_name(series.name, suffix), ())
-        if found and found[0].last is not None:
-            value.append((f" ±{format_value(found[0].last.value, series.unit)}", "dim"))
+        if found:
+            value.append((f" ±{_last(found[0])}", "dim"))
             break
     return (series.name, "text"), value
+
+
+def _last(series: Series) -> str:
+    last = series.last
+    return format_value(None if last is None else last.value * series.factor, series.quantity)
 
 
 def _error_name(name: str, suffix: str) -> str:

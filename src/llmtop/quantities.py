@@ -1,11 +1,13 @@
-"""Values as logged -> values in the vocabulary's units, so that logs can be compared.
+"""Units as logged -> the vocabulary's, so that what is shown and judged can be compared.
 
-A step time logged in ms and one in seconds are the same quantity; the store holds seconds.
+A step time logged in ms and one in seconds are the same quantity. The store holds values as they
+were logged; whoever shows or judges them multiplies by the factor given here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from llmtop import metrics
 
@@ -21,8 +23,9 @@ TO_BASE: Mapping[str, tuple[float, str]] = {
 """Unit as logged -> factor and the unit it leads to."""
 
 
+@lru_cache(maxsize=1 << 16)
 def convert(name: str, unit: str) -> tuple[float, str]:
-    """Return the factor that brings a logged value into the unit it is stored in, and that unit.
+    """Return the factor that brings a logged value into the unit it is shown in, and that unit.
 
     Args:
         name: the metric's name as logged.
