@@ -23,7 +23,8 @@ def render_json(store: Store) -> str:
     """Return the document."""
     document = {
         "version": VERSION,
-        "runs": [_run(run) for run in store.runs],
+        "runs": [_run(run) for run in store.runs if not run.is_host],
+        "hosts": [_host(run) for run in store.runs if run.is_host],
         "alerts": [],
         "dropped": dropped(store),
     }
@@ -43,6 +44,26 @@ def _run(run: Run) -> dict[str, Any]:
         "source": run.source,
         "series": [_series(series) for series in run.series if series.n],
     }
+
+
+def _host(run: Run) -> dict[str, Any]:
+    """Return a machine: its series, its devices and who uses them."""
+    return {
+        "name": run.name,
+        "state": run.state,
+        "source": run.source,
+        **{name: _plain(value) for name, value in run.tags.items()},
+        "series": [_series(series) for series in run.series if series.n],
+    }
+
+
+def _plain(value: object) -> Any:
+    """Return a tag so that strict JSON can say it."""
+    if isinstance(value, dict):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _series(series: Series) -> dict[str, Any]:

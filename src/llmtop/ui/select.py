@@ -15,10 +15,13 @@ _PHASES = {"train": 0, "eval": 2, "serve": 1}
 def matching(store: Store, view: View) -> list[Run]:
     """Return the runs whose name contains the filter; all of them where none does not apply.
 
+    Machines are no runs to choose from.
+
     A filter that names a metric of the selected run keeps every run in the list.
     """
     text = view.filter.lower()
-    found = [run for run in store.runs if text in run.name.lower() or _has_series(run, text)]
+    found = [run for run in store.runs
+             if not run.is_host and (text in run.name.lower() or _has_series(run, text))]
     return sorted(found, key=lambda run: (_ORDER.get(run.state, 1), _PHASES.get(run.phase, 1),
                                           run.id))
 

@@ -61,15 +61,16 @@ def signature(scene: Scene, size: Size) -> Hashable:
     run = scene.run
     return (
         None if run is None else (run.id, run.version, run.state),
-        tuple(r.state for r in scene.store.runs), scene.now // 60,
+        tuple(r.state for r in scene.store.runs if not r.is_host), scene.now // 60,
     )
 
 
 def counts(scene: Scene) -> list[Run]:
     """Return "2 runs  1 server" for what is known."""
+    runs = sum(not run.is_host for run in scene.store.runs)
     serve = sum(run.phase == "serve" for run in scene.store.runs)
     out: list[Run] = []
-    for number, word in ((len(scene.store.runs) - serve, "run"), (serve, "server")):
+    for number, word in ((runs - serve, "run"), (serve, "server")):
         if number:
             out += [("  " if out else "", "blank"), (str(number), "text"),
                     (f" {word}{'s' if number > 1 else ''}", "dim")]

@@ -157,7 +157,8 @@ def fitting(cells: int) -> list[Column]:
 
 def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
-    return scene.store.version, tuple(age_text(run, scene.now) for run in scene.store.runs)
+    return scene.store.version, tuple(
+        age_text(run, scene.now) for run in scene.store.runs if not run.is_host)
 
 
 def _line(mark: Run, name: Run, cells: Sequence[Sequence[Run]], columns: Sequence[Column],
