@@ -47,6 +47,23 @@ class Samples:
         return len(self.series)
 
 
+class Sample(NamedTuple):
+    """One point."""
+
+    time: float
+    """Unix seconds."""
+    step: int
+    """-1 = none."""
+    value: float
+
+
+class Ends(NamedTuple):
+    """The first and the last point of folded history, which rounds them."""
+
+    first: Sample
+    last: Sample
+
+
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """One publisher session (a process's life), as it introduced itself."""
@@ -77,6 +94,8 @@ class SeriesInfo:
     better: Better = ""
     bucketed: bool = False
     """A distribution of which only counts by bucket are known; it gets `Bucketed`, no samples."""
+    ends: Ends | None = None
+    """Of the `buckets` that will come; a series introduced again brings those of its new ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ DEFS, history, live.
                     world_size?, phase?: train|eval|serve, started, first_seq, total_steps?,
                     tags?}; first after each (re)connect
          2 DEFS     JSON list [[sid, name, {unit?, kind?: gauge|counter|distribution,
-                    better?: up|down}], ...]; before a sid's first use, again on reconnect
+                    better?: up|down, first?, last?}], ...]; before a sid's first use, again on
+                    reconnect
          3 DATA     count x {u32 sid; u32 dt_us from t0; i64 step (-1 = none); f64 value}
          4 BYE      JSON {reason: finished|failed, text}; a PING follows it, whose PONG says that
                     all of the session has arrived
@@ -35,6 +36,9 @@ left its ring it first sends EVENT {level: "dropped", count: samples lost, next_
 hub then expects next_seq. `seq` of other EVENTs counts the events of the session, from 1: one that
 was seen already is ignored. Values of one BUCKETS record are all finite or all not (then min, max
 and last are NaN or infinite and sum is 0); a distribution's history comes as BUCKETS and as HIST.
+What BUCKETS round, DEFS tells as it was: `first` and `last` of a series that has them are the first
+and last point in them, [time, step, value], a value JSON has no word for as "NaN", "Infinity" or
+"-Infinity". A hub that got the points themselves ignores it.
 
 Liveness. A publisher that has been silent for 2 s sends an unasked PONG, whose seq betrays a gap
 at the end. A hub that gets a frame of a session it does not know, after a reconnect or its own
@@ -49,6 +53,7 @@ from __future__ import annotations
 import json
 import struct
 from enum import IntEnum
+from math import isfinite
 from typing import Any, NamedTuple
 
 from llmtop.errors import WireError
@@ -168,6 +173,13 @@ def read_json(frame: Frame, expect: type[Any]) -> Any:
     if not isinstance(value, expect):
         raise WireError(f"kind {frame.kind} carries {type(value).__name__}, not {expect.__name__}")
     return value
+
+
+def json_number(value: float) -> float | str:
+    """Return `value`, or the word for it where JSON has no number."""
+    if isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
 def clean_name(name: object) -> str:

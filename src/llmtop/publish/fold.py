@@ -2,7 +2,7 @@
 
 A lane is a list of buckets of equally many points; when it is full, pairs merge and the width
 doubles. Finite values and others have lanes of their own, so that a bucket's minimum, maximum and
-sum are always of numbers.
+sum are always of numbers. What a bucket rounds, the first and the last point, is kept beside them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ LARGEST_F64 = 1.7976931348623157e308
 
 Point = tuple[int, int, float]
 """Microseconds after t0, step, value."""
+Ends = tuple[tuple[float, int, float], tuple[float, int, float]]
+"""The first and the last point of a series: unix time, step, value."""
 Bucket = tuple[int, int, float, float, int, int, float, float, float, float, float]
 """A BUCKETS record: sid, n, t_first, t_last, step_first, step_last, sum, min, max, last, pad."""
 
@@ -99,6 +101,8 @@ class History:
 
     def __init__(self, is_distribution: Callable[[int], bool]) -> None:
         self._is_distribution = is_distribution
+        self.ends: dict[int, Ends] = {}
+        """By sid, of the points that were folded."""
         self._lanes: dict[tuple[int, bool], Lane] = {}
         self._bins: dict[int, Counter[int]] = {}
         self._bin_count = 0
@@ -113,6 +117,8 @@ class History:
                 group = groups[sid] = []
             group.append((dt, step, value))
         for sid, points in groups.items():
+            first, last = _at(t0, points[0]), _at(t0, points[-1])
+            self.ends[sid] = (self.ends[sid][0] if sid in self.ends else first, last)
             total = sum(point[2] for point in points)
             finite = points
             if not isfinite(total):
@@ -151,6 +157,10 @@ class History:
         for sid, bins in self._bins.items():
             packed = [BIN.pack(one, min(count, 0xFFFFFFFF)) for one, count in bins.items()]
             yield len(packed), SID.pack(sid) + b"".join(packed)
+
+
+def _at(t0: float, point: Point) -> tuple[float, int, float]:
+    return t0 + point[0] * 1e-6, point[1], point[2]
 
 
 def bins_of(values: list[float]) -> list[int]:

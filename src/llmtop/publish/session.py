@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llmtop.publish.encode import Encoder
 from llmtop.publish.fold import History
 from llmtop.publish.inbox import Inbox
-from llmtop.publish.names import Names
+from llmtop.publish.names import Definition, Names
 from llmtop.publish.ring import RING_BYTES, Ring
-from llmtop.wire import BUCKET, Kind, pack, pack_json
+from llmtop.wire import BUCKET, Kind, json_number, pack, pack_json
 
 CHUNK = 512
 """Calls encoded at a time: a quarter of a millisecond of the GIL."""
@@ -90,7 +90,7 @@ class Session:
         """Return what a monitor is sent first: HELLO, DEFS, events, and all before the ring."""
         hello = {**self._about, "first_seq": self.ring.first}
         frames = [pack_json(Kind.HELLO, hello, session=self.id, seq=self.ring.next)]
-        frames += self.definitions(0)
+        frames += self._defs([self._with_ends(one) for one in self.names.definitions])
         frames += self.events(0)
         frames += self._buckets()
         for bins, payload in self.history.histograms():
@@ -106,11 +106,22 @@ class Session:
 
     def definitions(self, start: int) -> list[bytes]:
         """Return DEFS frames of the names from sid `start` on."""
-        names = self.names.definitions
+        return self._defs(self.names.definitions[start:])
+
+    def _defs(self, entries: Sequence[Any]) -> list[bytes]:
         return [
-            pack_json(Kind.DEFS, names[at : at + DEFS_A_FRAME], session=self.id)
-            for at in range(start, len(names), DEFS_A_FRAME)
+            pack_json(Kind.DEFS, entries[at : at + DEFS_A_FRAME], session=self.id)
+            for at in range(0, len(entries), DEFS_A_FRAME)
         ]
+
+    def _with_ends(self, definition: Definition) -> tuple[int, str, dict[str, Any]]:
+        """Return a definition that also says which points BUCKETS begin and end with."""
+        sid, name, meta = definition
+        ends = self.history.ends.get(sid)
+        if ends is None:
+            return definition
+        first, last = ([t, step, json_number(value)] for t, step, value in ends)
+        return sid, name, {**meta, "first": first, "last": last}
 
     def events(self, after: int) -> list[bytes]:
         """Return EVENT frames after the event of number `after`, as far as they are kept."""

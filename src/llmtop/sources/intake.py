@@ -213,7 +213,9 @@ class Intake:
         known = session.defined.get(wanted.sid)
         if known == wanted:
             return
-        if known is not None:
+        if not session.historic:
+            wanted = wanted._replace(ends=None)
+        if known is not None and known != wanted._replace(ends=None):
             # Samples that came under the sid's old name keep it.
             self.pending.settle()
         made = self._keys.define(session, wanted)

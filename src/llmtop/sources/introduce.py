@@ -11,8 +11,10 @@ from llmtop.samples import (
     NO_STEP,
     Better,
     EndReason,
+    Ends,
     Event,
     RunInfo,
+    Sample,
     SeriesKind,
 )
 from llmtop.wire import clean_name
@@ -27,7 +29,9 @@ ENDS: dict[str, EndReason] = {
 """BYE's reason -> how the run ended; any other word is a text of a run that finished."""
 LARGEST = 1 << 53
 """Integers beyond are not exact in JSON; nothing counted here comes near."""
-LARGEST_STEP = 1 << 62
+LARGEST_STEP = (1 << 62) - 1
+WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+"""What DEFS has in place of a value that JSON cannot write."""
 LATEST = 1e11
 """Unix seconds beyond are no time: the year 5138."""
 MAX_TAG_LEAVES = 512
@@ -46,6 +50,8 @@ class Definition(NamedTuple):
     kind: SeriesKind
     unit: str
     better: Better
+    ends: Ends | None = None
+    """Of the history that comes folded."""
 
 
 def whole(value: object, low: int, high: int) -> int | None:
@@ -121,7 +127,24 @@ def read_definitions(entries: list[Any]) -> Iterator[Definition | None]:
             kind if kind in KINDS else "gauge",
             clean_text(unit, MAX_UNIT_CHARS) if isinstance(unit, str) else "",
             better if better in DIRECTIONS else "",
+            _ends(about),
         )
+
+
+def _ends(about: Mapping[str, Any]) -> Ends | None:
+    first, last = _sample(about.get("first")), _sample(about.get("last"))
+    return None if first is None or last is None else Ends(first, last)
+
+
+def _sample(told: object) -> Sample | None:
+    """Return a point of DEFS, None if it is not one."""
+    if not isinstance(told, list) or len(told) != 3:
+        return None
+    time, step, value = number(told[0]), whole(told[1], NO_STEP, LARGEST_STEP), told[2]
+    value = WORDS.get(value) if isinstance(value, str) else number(value)
+    if time is None or not 0 <= time < LATEST or value is None:
+        return None
+    return Sample(time, NO_STEP if step is None else step, value)
 
 
 def read_event(event: Mapping[str, Any], run: str, now: float) -> Event:

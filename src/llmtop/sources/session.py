@@ -96,12 +96,19 @@ class SeriesKeys:
         self.used = 0
 
     def define(self, session: Session, wanted: Definition) -> SeriesInfo | None:
-        """Give a definition its key; return the series this makes, None if it makes none."""
-        if session.defined.get(wanted.sid) == wanted:
-            return None
+        """Give a definition its key; return the series this makes, None if it makes none.
+
+        A known one is made again, under its key, where it is told anew what its history ends with.
+        """
+        plain = wanted._replace(ends=None)
+        if session.defined.get(wanted.sid) == plain:
+            key = int(session.lookup[wanted.sid])
+            return None if wanted.ends is None or key == session.overflow else _info(
+                session, key, wanted
+            )
         if wanted.sid >= MAX_SIDS:
             return self._fold(session, MAX_SIDS)
-        session.defined[wanted.sid] = wanted
+        session.defined[wanted.sid] = plain
         if self.used >= MAX_SERIES - OVERFLOW_ROOM:
             return self._fold(session, wanted.sid)
         made = self._new(session, wanted)
@@ -118,8 +125,14 @@ class SeriesKeys:
 
     def _new(self, session: Session, wanted: Definition) -> SeriesInfo:
         self.used += 1
-        return SeriesInfo(self.used - 1, session.info.key, wanted.name, wanted.kind, wanted.unit,
-                          wanted.better)
+        return _info(session, self.used - 1, wanted)
+
+
+def _info(session: Session, key: int, wanted: Definition) -> SeriesInfo:
+    return SeriesInfo(
+        key, session.info.key, wanted.name, wanted.kind, wanted.unit, wanted.better,
+        ends=wanted.ends,
+    )  # fmt: skip
 
 
 def _point(session: Session, sid: int, key: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmtop.samples import Ends, Sample
 from llmtop.store import folding
 from llmtop.store.arena import I8
 from llmtop.store.buckets import Buckets
@@ -14,16 +15,19 @@ from llmtop.store.points import changes
 from llmtop.store.table import NO_STEP_LOW, SeriesTable
 
 
-def load(table: SeriesTable, series: I8, rows: NDArray[np.void]) -> list[int]:
+def load(
+    table: SeriesTable, series: I8, rows: NDArray[np.void], ends: Mapping[int, Ends]
+) -> list[int]:
     """Put rows[i] into the buckets of series[i]; return the ids of the series that changed.
 
-    Rows without points, or whose times are not finite, say nothing and are left out.
+    Rows without points, or whose times are not finite, say nothing and are left out. The first
+    and last point are those of `ends` (by series), else what the outer buckets say of them.
     """
     usable = (rows["n"] > 0) & np.isfinite(rows["t_first"]) & np.isfinite(rows["t_last"])
     changed = []
     for one, some in _by_series(series[usable], rows[usable]):
         folded = _folded(some)
-        _describe(table, one, some, folded)
+        _describe(table, one, folded, ends.get(one) or _outermost(some, folded))
         folding.load(table, one, folded)
         changed.append(one)
     return changed
@@ -56,18 +60,31 @@ def _folded(rows: NDArray[np.void]) -> Buckets:
     )  # fmt: skip
 
 
-def _describe(table: SeriesTable, series: int, rows: NDArray[np.void], folded: Buckets) -> None:
-    """Bring the columns of one series in line with history it is about to get."""
+def _outermost(rows: NDArray[np.void], folded: Buckets) -> Ends:
+    """Return about the first and the last point: the first's value is its bucket's mean."""
     oldest, newest = int(folded.low_time.argmin()), int(folded.high_time.argmax())
-    if not table.n[series] or folded.low_time[oldest] < table.first_time[series]:
-        table.first_time[series] = folded.low_time[oldest]
-        table.first_step[series] = rows["step_first"][oldest]
-        finite = folded.count[oldest] - folded.bad[oldest]
-        table.first_value[series] = folded.sum[oldest] / finite if finite else np.nan
-    if not table.n[series] or folded.high_time[newest] > table.last_time[series]:
-        table.last_time[series] = folded.high_time[newest]
-        table.last_step[series] = folded.high_step[newest]
-        table.last_value[series] = folded.last[newest]
+    finite = int(folded.count[oldest] - folded.bad[oldest])
+    return Ends(
+        Sample(
+            float(folded.low_time[oldest]), int(rows["step_first"][oldest]),
+            float(folded.sum[oldest]) / finite if finite else float("nan"),
+        ),
+        Sample(
+            float(folded.high_time[newest]), int(folded.high_step[newest]),
+            float(folded.last[newest]),
+        ),
+    )  # fmt: skip
+
+
+def _describe(table: SeriesTable, series: int, folded: Buckets, ends: Ends) -> None:
+    """Bring the columns of one series in line with history it is about to get."""
+    first, last = ends
+    if not table.n[series] or first.time < table.first_time[series]:
+        table.first_time[series], table.first_step[series] = first.time, first.step
+        table.first_value[series] = first.value
+    if not table.n[series] or last.time > table.last_time[series]:
+        table.last_time[series], table.last_step[series] = last.time, last.step
+        table.last_value[series] = last.value
     table.n[series] += folded.count.sum()
     table.bad[series] += folded.bad.sum()
     table.low_time[series] = min(table.low_time[series], folded.low_time.min())

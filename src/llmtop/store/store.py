@@ -11,6 +11,7 @@ from llmtop.samples import (
     Batch,
     Better,
     Bucketed,
+    Ends,
     Histogram,
     Samples,
     SeriesInfo,
@@ -60,6 +61,8 @@ class Store:
         self._overflow: dict[int, int] = {}
         self._pending: list[tuple[I8, Points]] = []
         self._loaded: set[int] = set()
+        self._ends: dict[int, Ends] = {}
+        """What the folded history of a series begins and ends with, where that was told."""
         self._bucketed: list[BucketedSeries] = []
         self._touched: set[Run] = set()
 
@@ -143,6 +146,7 @@ class Store:
         keys, name = self._keys.setdefault(source, KeyMap()), clean_name(info.name)
         if name in session.names:
             keys.set(info.key, session.names[name])
+            self._note_ends(session.names[name], info.ends)
             return
         added = self._add(
             session.run, name, info.kind, info.unit, info.better, session.rank,
@@ -151,10 +155,15 @@ class Store:
         if added is not None:
             session.names[name] = added.id
             keys.set(info.key, added.id)
+            self._note_ends(added.id, info.ends)
             return
         overflow = self._overflow_of(session.run)
         self.overflowed += keys.get(info.key) != overflow
         keys.set(info.key, overflow)
+
+    def _note_ends(self, series: int, ends: Ends | None) -> None:
+        if ends is not None:
+            self._ends[series] = ends
 
     def _add(
         self, run: Run, name: str, kind: SeriesKind, unit: str, better: Better,
@@ -239,7 +248,7 @@ class Store:
                 lost["t_last"], np.full(len(lost), NO_STEP, np.int64), lost["n"].astype(np.float64)
             )
             self._pending.append((series[folded], points))
-        changed = history.load(self._table, series[~folded], rows[~folded])
+        changed = history.load(self._table, series[~folded], rows[~folded], self._ends)
         self._loaded.update(changed)
         self.samples += int(rows["n"][~folded].sum())
 
