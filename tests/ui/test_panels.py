@@ -201,10 +201,13 @@ def test_a_run_without_metrics_says_so() -> None:
 
 
 def test_footer_keeps_losses_and_problems_before_keys() -> None:
-    row = footer.footer_row(footer.Cost(2.4, 64 << 20, 1600.0), 17, "tail: denied", 100)
+    row = footer.footer_row(footer.Cost(2.4, 64 << 20, 1600.0), 17,
+                            footer.News("tail: denied"), 100)
     line = plain([row])
     assert "▲ tail: denied" in line
     assert "● 17 dropped" in line
+    reading = footer.footer_row(None, 0, footer.News(status="reading big.jsonl 43 %"), 100)
+    assert "reading big.jsonl 43 %" in plain([reading])
     for cells in range(1, 220):
-        shown = footer.footer_row(footer.Cost(1, 1, 1), 0, "", cells)
+        shown = footer.footer_row(footer.Cost(1, 1, 1), 0, footer.News(), cells)
         assert width(shown) <= max(cells, 30)

@@ -16,7 +16,7 @@ from llmtop.errors import nearest
 from llmtop.ui.keys import KEYS, SCREENS
 from llmtop.ui.mouse import Mouse
 from llmtop.ui.panels.base import Content, Panel, Scene, Size
-from llmtop.ui.panels.footer import Cost, footer_row
+from llmtop.ui.panels.footer import Cost, News, footer_row
 from llmtop.ui.terminal.celldiff import CellDiffMixin
 from llmtop.ui.theme import default_theme, load_themes, role_styles, variable_defaults
 from llmtop.ui.view import View
@@ -177,10 +177,12 @@ class LlmtopApp(CellDiffMixin, App[None]):
             self.draw()
 
     def _footer(self, width: int) -> Any:
-        store = self.engine.store if self.engine else None
-        problem = "" if self.engine is None else next(
-            (f"{s.name}: {s.reason}" for s in self.engine.source_states if s.state != "ok"), "")
-        return footer_row(self.cost, store.dropped if store else 0, problem, width)
+        if self.engine is None:
+            return footer_row(None, 0, News(), width)
+        states = self.engine.source_states
+        lost = (f"{s.name}: {s.reason}" for s in states if s.state in ("lost", "retrying"))
+        news = News(next(lost, ""), next((s.status for s in states if s.status), ""))
+        return footer_row(self.cost, self.engine.store.dropped, news, width)
 
     def _draw_footer(self) -> None:
         panel = self._panel("footer")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmtop.ui.keys import KEYS, SCREENS
-from llmtop.ui.rows import Row, Run, width
+from llmtop.ui.rows import Row, Run, clip, width
 from llmtop.units import format_bytes
+
+LEAST_KEYS = 10
+"""Cells kept for the first key, which leads to the others."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,23 @@ class Cost:
     bytes_per_second: float = 0.0
 
 
-def cost_runs(cost: Cost | None, dropped: int, problem: str, cells: int) -> list[Run]:
+@dataclass(frozen=True)
+class News:
+    """What sources have to say."""
+
+    problem: str = ""
+    """Why one is lost."""
+    status: str = ""
+    """What one is at: how far a large log is read, a file it may not read."""
+
+
+def cost_runs(cost: Cost | None, dropped: int, news: News, cells: int) -> list[Run]:
     """Return the right end; lost samples and lost sources come before the cost."""
     out: list[Run] = []
-    if problem:
-        out += [("▲ " + problem, "critical"), ("  ", "blank")]
+    if news.problem:
+        out += [("▲ " + news.problem, "critical"), ("  ", "blank")]
+    elif news.status:
+        out += [(news.status, "accent"), ("  ", "blank")]
     if dropped:
         out += [(f"● {dropped:,} dropped", "warning"), ("  ", "blank")]
     if cost is None:
@@ -34,9 +49,9 @@ def cost_runs(cost: Cost | None, dropped: int, problem: str, cells: int) -> list
                    f"{'' if dropped else ' · 0 dropped'}", "dim")]
 
 
-def footer_row(cost: Cost | None, dropped: int, problem: str, cells: int) -> Row:
+def footer_row(cost: Cost | None, dropped: int, news: News, cells: int) -> Row:
     """Return the footer; keys of low rank are left out until the rest fits."""
-    right = cost_runs(cost, dropped, problem, cells)
+    right = clip(cost_runs(cost, dropped, news, cells), cells - LEAST_KEYS)
     room = cells - width(right) - 4
     shown = [key for key in KEYS if key.footer]
     screens: list[Run] = []

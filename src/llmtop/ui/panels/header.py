@@ -19,6 +19,7 @@ STATES: dict[str, Run] = {
     "restarted": ("● restarted", "warning"),
 }
 """State of a run -> its words and role; never by colour alone."""
+RECORD = "record"
 WIDE = 100
 GAP = "   "
 
@@ -27,6 +28,8 @@ GAP = "   "
 class Facts:
     """What the header says of a run, drawn from the store once a tick."""
 
+    word: str
+    """What is counted: steps, or records of a log that names none."""
     step: str
     total: str
     fraction: float | None
@@ -40,7 +43,7 @@ def facts(scene: Scene) -> Facts:
 
     run = scene.run
     if run is None:
-        return Facts(MISSING, "", None, MISSING, MISSING)
+        return Facts("step", MISSING, "", None, MISSING, MISSING)
     ended = run.state in ("finished", "failed", "died")
     still = ended or run.state == "stale"
     series = scene.shown.series if scene.shown else ()
@@ -48,6 +51,7 @@ def facts(scene: Scene) -> Facts:
     elapsed = (newest if still else scene.now) - run.started
     estimate = progress(run, scene.now)
     return Facts(
+        word=RECORD if run.tags.get("steps") == RECORD else "step",
         step=f"{run.step:,}" if run.step >= 0 and run.phase != "serve" else "",
         total=f"{run.total_steps:,}" if run.total_steps else "",
         fraction=estimate.fraction,
@@ -124,7 +128,7 @@ def _fitting(parts: dict[str, list[Run]], room: int) -> list[Run]:
 def _step(step: int, known: Facts, wide: bool) -> list[Run]:
     if wide:
         total = [(" / " + known.total, "dim")] if known.total else []
-        return [("step ", "dim"), (known.step, "bright"), *total]
+        return [(known.word, "dim"), (" ", "blank"), (known.step, "bright"), *total]
     short = format_number(float(step))
     total = [("/" + format_number(float(known.total.replace(",", ""))), "dim")]
     return [(short, "bright"), *(total if known.total else [])]
