@@ -184,6 +184,8 @@ def json_number(value: float) -> float | str:
 
 def clean_name(name: object) -> str:
     """Return `name` as printable text of at most MAX_NAME_BYTES, safe to show in a terminal."""
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "replace")
     text = name if isinstance(name, str) else str(name)
     if not (text.isascii() and text.isprintable()):
         text = "".join(c for c in text if c.isprintable())

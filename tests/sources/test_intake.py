@@ -11,67 +11,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from publishing import HELLO, SESSION, Wire
 
-from llmtop.clock import ManualClock
 from llmtop.errors import WireError
 from llmtop.samples import Batch
-from llmtop.sources.intake import Intake
 from llmtop.sources.sequence import Sequence
 from llmtop.wire import (
     BUCKET,
-    FROM_SEQ,
     HEADER,
     MAX_RECORDS,
     MAX_SIDS,
     OVERFLOW_NAME,
     RECORD,
     Kind,
+    clean_name,
     pack,
     pack_json,
     unpack,
 )
-
-SESSION = 7
-HELLO = {"role": "publisher", "name": "r", "host": "elsewhere", "pid": 1, "first_seq": 0}
-
-
-class Wire:
-    """A publisher's side of an intake, without sockets."""
-
-    def __init__(self, **hello: object) -> None:
-        self.clock = ManualClock()
-        self.intake = Intake(self.clock)
-        self.say(pack_json(Kind.HELLO, {**HELLO, **hello}, session=SESSION))
-        self.define((0, "a"))
-        self.intake.answers.clear()
-
-    def say(self, data: bytes, identity: bytes = b"one") -> None:
-        self.intake.frame(identity, data)
-
-    def define(self, *names: tuple[int, str]) -> None:
-        entries = [[sid, name, {}] for sid, name in names]
-        self.say(pack_json(Kind.DEFS, entries, session=SESSION))
-
-    def data(self, seq: int, *values: float, sid: int = 0, t0: float = 100.0) -> None:
-        records = b"".join(RECORD.pack(sid, 0, seq, value) for value in values or (float(seq),))
-        count = len(records) // RECORD.size
-        self.say(pack(Kind.DATA, records, count=count, session=SESSION, seq=seq, t0=t0))
-
-    def wait(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        self.intake.look_at_clock()
-
-    def take(self) -> Batch:
-        return self.intake.take() or Batch()
-
-    def values(self) -> list[float]:
-        samples = self.take().samples
-        return [] if samples is None else samples.value.tolist()
-
-    def replays(self) -> list[int]:
-        frames = [unpack(data) for _, data in self.intake.answers]
-        self.intake.answers.clear()
-        return [FROM_SEQ.unpack(f.payload)[0] for f in frames if f.kind == Kind.REPLAY]
 
 
 def test_a_gap_is_asked_for_and_what_is_beyond_it_waits_for_the_replay() -> None:
@@ -117,6 +74,36 @@ def test_what_never_comes_is_counted() -> None:
     wire.wait(3.5)
     wire.say(pack(Kind.PONG, session=SESSION, seq=3))
     assert wire.take().dropped == 4
+
+
+def test_what_was_missing_when_a_run_died_counts_as_lost() -> None:
+    wire = Wire()
+    wire.data(0, 1.0, 2.0)
+    wire.data(3, 1.0, 2.0)
+    wire.take()
+    wire.wait(8.5)
+    wire.intake.tick()
+    batch = wire.take()
+    assert ([end.reason for end in batch.ends], batch.dropped) == (["died"], 6)
+    # It lived after all, and sends again what has been counted.
+    for seq in range(1, 5):
+        wire.data(seq, float(seq))
+    batch = wire.take()
+    assert batch.samples is not None
+    assert (batch.samples.value.tolist(), batch.dropped) == ([4.0], 0)
+
+
+def test_what_was_missing_at_the_farewell_counts_as_lost_once_it_can_no_longer_come() -> None:
+    wire = Wire()
+    wire.data(0)
+    wire.say(pack_json(Kind.BYE, {"reason": "finished"}, session=SESSION, seq=3))
+    wire.say(pack(Kind.PING, session=SESSION, seq=3))
+    wire.intake.tick()
+    assert wire.take().dropped == 0
+    wire.wait(3.5)
+    for dropped in (2, 0):
+        wire.intake.tick()
+        assert wire.take().dropped == dropped
 
 
 def test_a_run_that_is_silent_elsewhere_died_and_one_that_comes_back_did_not() -> None:
@@ -240,6 +227,12 @@ def test_buckets_that_cannot_be_are_left_out_and_counted_as_bad() -> None:
     assert buckets is not None
     assert buckets["n"].tolist() == [2]
     assert wire.intake.bad == 3
+
+
+def test_names_that_were_logged_as_bytes_are_text() -> None:
+    assert [clean_name(name) for name in (b"loss", "verlust_ü".encode(), b"\x1b[1m\xff", b"")] == [
+        "loss", "verlust_ü", "[1m\ufffd", "unnamed"
+    ]
 
 
 def test_json_samples_make_a_run_a_name() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmtop.publish import tensors
+from llmtop.publish.names import PRINTABLE
+from llmtop.wire import clean_name
 
 MAX_DEPTH = 8
 """Nested dicts that are followed: deeper than any config, shallower than a cycle."""
@@ -33,14 +35,20 @@ def _flatten(
     metrics: Mapping[Any, Any], prefix: str, depth: int, flat: dict[Any, Any], complain: Complain
 ) -> None:
     for key, value in metrics.items():
-        name = f"{prefix}/{key}" if prefix else key
+        nested = type(value) not in SIMPLE and isinstance(value, Mapping)
+        name = key
+        if prefix or nested:
+            if not isinstance(key, PRINTABLE):
+                complain(f"a key of type {type(key).__name__} is not a name")
+                continue
+            name = f"{prefix}/{clean_name(key)}" if prefix else clean_name(key)
         if type(value) in SIMPLE:
             flat[name] = value[:MAX_TEXT] if type(value) is str else value
-        elif isinstance(value, Mapping):
+        elif nested:
             if depth >= MAX_DEPTH:
                 complain(f"a dict nested deeper than {MAX_DEPTH} cannot be logged")
             else:
-                _flatten(value, str(name), depth + 1, flat, complain)
+                _flatten(value, name, depth + 1, flat, complain)
         else:
             number = convert(value, complain)
             if number is not None:

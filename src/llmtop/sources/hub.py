@@ -77,6 +77,7 @@ class Hub:
             SourceError: the directory cannot be used, or the socket was taken away.
         """
         with self._bound() as (socket, path):
+            self._tail = False
             yield Batch()
             started = ticked = turned = self._clock.monotonic()
             caught_up = False

@@ -113,6 +113,8 @@ class Intake:
             if found.died:
                 session.over = "died"
                 self._ends.append(RunEnd(session.info.key, session.wall, "died", found.died))
+            if found.lost:
+                self._dropped += session.records_in(session.sequence.abandon())
             if found.history:
                 self._release(session)
         heard = [s for s in (*self.sessions.values(), *self.clients.values()) if s.unreported]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llmtop.sources.processes import birth
+from llmtop.sources.sequence import GAP_SECONDS
 from llmtop.sources.session import Session
 
 PING_SECONDS = 2.0
@@ -25,17 +26,21 @@ class Watch(NamedTuple):
     """Why it is dead, "" if it is not."""
     history: bool = False
     """Pass on the history held."""
+    lost: bool = False
+    """What is missing will not come any more."""
 
 
 def watch(session: Session, now: float) -> Watch:
     """Return what is to be done about a session at `now` (monotonic seconds)."""
-    if session.over:
-        return Watch()
     silent = now - session.heard
+    if session.over:
+        return Watch(lost=session.sequence.gap and silent > GAP_SECONDS)
     ping = session.wire > 0 and now - session.pinged >= PING_SECONDS
     if ping:
         session.pinged = now
-    return Watch(ping, _death(session, silent), bool(session.held) and silent > HISTORY_SECONDS)
+    died = _death(session, silent)
+    history = bool(session.held) and silent > HISTORY_SECONDS
+    return Watch(ping, died, history, bool(died) and session.sequence.gap)
 
 
 def _death(session: Session, silent: float) -> str:

@@ -28,7 +28,7 @@ DROP = Verdict(False)
 class Sequence:
     """The place in one session's stream of DATA messages."""
 
-    __slots__ = ("_asked", "_gap_since", "_last", "expected")
+    __slots__ = ("_asked", "_gap_since", "_last", "_upcoming", "expected")
 
     def __init__(self, expected: int | None = None) -> None:
         """Begin at message `expected`; None: at whichever comes first."""
@@ -36,6 +36,7 @@ class Sequence:
         self._gap_since: float | None = None
         self._asked = -math.inf
         self._last = -1
+        self._upcoming = 0
 
     def judge(self, seq: int, now: float) -> Verdict:
         """Return what to do about message `seq` that came at `now` (monotonic seconds)."""
@@ -49,7 +50,7 @@ class Sequence:
             self._gap_since, self._last = now, -1
         # A replay that begins above what was asked for begins with the oldest there still is.
         replayed = seq <= self._last
-        self._last = seq
+        self._last, self._upcoming = seq, max(seq + 1, self._upcoming)
         if replayed or now - self._gap_since > GAP_SECONDS:
             lost = seq - self.expected
             self.expected = seq + 1
@@ -69,12 +70,21 @@ class Sequence:
         """Whether something is missing."""
         return self._gap_since is not None
 
+    def abandon(self) -> int:
+        """Give up what is missing; return how many messages that is."""
+        if self._gap_since is None or self.expected is None:
+            return 0
+        lost = self._upcoming - self.expected
+        self.expected, self._gap_since = self._upcoming, None
+        return lost
+
     def behind(self, upcoming: int, now: float) -> Verdict:
         """Return what to do when the publisher says that its next message is `upcoming`."""
         if self.expected is None or upcoming <= self.expected:
             return DROP
         if self._gap_since is None:
             self._gap_since, self._last = now, -1
+        self._upcoming = max(upcoming, self._upcoming)
         if now - self._gap_since > GAP_SECONDS:
             lost = upcoming - self.expected
             self.expected, self._gap_since = upcoming, None
