@@ -31,7 +31,8 @@ def document(store: Store) -> dict[str, Any]:
 
 
 def test_a_store_with_nothing_is_a_document_too() -> None:
-    assert document(filled()) == {"version": 1, "runs": [], "alerts": [], "dropped": 0}
+    assert document(filled()) == {
+        "version": 1, "runs": [], "hosts": [], "alerts": [], "dropped": 0}
 
 
 def test_a_run_with_its_series() -> None:

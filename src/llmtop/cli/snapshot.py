@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llmtop.store import Store
 
 EXIT_NO_SOURCE = 1
+HARDWARE = "hardware"
+"""The source that always can be read: it does not make up for the others."""
 LOOK_SECONDS = 0.1
 """Between two looks whether what is waited for has come."""
 
@@ -56,7 +58,8 @@ def run_snapshot(
         sys.stdout.reconfigure(errors="replace")
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
-    lost = [state.state in ("lost", "retrying") for state in engine.source_states]
+    lost = [state.state in ("lost", "retrying") for state in engine.source_states
+            if state.name != HARDWARE]
     return EXIT_NO_SOURCE if all(lost) else 0
 
 

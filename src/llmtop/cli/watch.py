@@ -24,7 +24,11 @@ def build_engine(options: argparse.Namespace) -> Engine:
     clock = SystemClock()
     named: list[Source] = list(getattr(options, "sources", None) or ())
     # A command may publish besides what it prints.
-    local = [open_source("", clock)] if not named or getattr(options, "command", None) else []
+    local: list[Source] = []
+    if not named or getattr(options, "command", None):
+        from llmtop.sources.hardware import Hardware
+
+        local = [open_source("", clock), Hardware(clock)]
     sources = [*named, *local]
     return Engine(Store(memory_bytes=options.memory_bytes), sources, clock)
 

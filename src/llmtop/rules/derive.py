@@ -12,6 +12,7 @@ from llmtop.rules.steps import StepTimes, leading_series, step_times, without_pa
 from llmtop.samples import Samples
 from llmtop.store import Run, Series, Store
 from llmtop.store.points import Points, joined
+from llmtop.store.runs import HOST_PHASE
 
 STEP_TIME = "step_time_seconds"
 RATES = {"tokens_per_second": "tokens_per_step", "samples_per_second": "samples_per_step"}
@@ -47,7 +48,7 @@ class Derivation:
         """Follow the series that changed; return the ids of the derived series that grew."""
         grew = False
         for run in {store.series[number].run for number in changed}:
-            if run.phase != "serve" and run.tags.get("steps") != "record":
+            if run.phase not in ("serve", HOST_PHASE) and run.tags.get("steps") != "record":
                 grew |= self._follow(store, run)
         return store.commit(now) if grew else frozenset()
 

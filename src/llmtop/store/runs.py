@@ -25,6 +25,8 @@ MAX_EVENTS = 1000
 """Events kept a run: 40 screens of them."""
 MAX_LOG_LINES = 1000
 """Lines of its output kept a run: what one scrolls back through before opening the file."""
+HOST_PHASE = "host"
+"""Phase of a run that is a machine: its series are of devices, its tags tables."""
 LOG_LEVEL = "log"
 """Level of an event that is a plain line of output."""
 WORST_FIRST: tuple[EndReason, ...] = ("died", "failed", "finished")
@@ -145,6 +147,11 @@ class Run:
     def attempt(self) -> int:
         """Number of the current attempt, from 1."""
         return len(self.attempts)
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is a machine and not a job."""
+        return self.phase == HOST_PHASE
 
     @property
     def restarts(self) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from textwrap import wrap
 
 from llmtop.publish.rendezvous import directory_name
+from llmtop.rules.machine import hosts
 from llmtop.rules.progress import progress
 from llmtop.store import Run, Store
+from llmtop.text.hosts import host_lines
 from llmtop.text.lost import dropped
 from llmtop.text.measures import SECTIONS, rows
 from llmtop.text.table import INDENT, flow, table
@@ -24,11 +26,12 @@ NOTHING_YET = 'nothing logged yet; run.log({"loss": loss}, step=step) fills this
 def render_text(store: Store, now: float, width: int) -> str:
     """Return the snapshot as of `now` (unix seconds), in lines of at most `width` cells."""
     width = max(width, LEAST_WIDTH)
-    if not store.runs:
-        return "\n".join(_nothing(width))
-    lines: list[str] = []
-    for run in sorted(store.runs, key=lambda run: ORDER.index(run.state)):
+    runs = [run for run in store.runs if not run.is_host]
+    lines: list[str] = [] if runs else _nothing(width)
+    for run in sorted(runs, key=lambda run: ORDER.index(run.state)):
         lines += [*([""] if lines else []), *_run(run, now, width)]
+    for host in hosts(store):
+        lines += ["", *host_lines(store, host, now, width)]
     lost = dropped(store)
     if lost:
         lines += ["", *wrap(f"{lost:,} samples were dropped on the way", width)]
