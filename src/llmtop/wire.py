@@ -186,7 +186,8 @@ def clean_name(name: object) -> str:
     """Return `name` as printable text of at most MAX_NAME_BYTES, safe to show in a terminal."""
     if isinstance(name, bytes):
         name = name.decode("utf-8", "replace")
-    text = name if isinstance(name, str) else str(name)
+    # Of an Enum that is a str too, the text is wanted and not the member's name.
+    text = str.__str__(name) if isinstance(name, str) else str(name)
     if not (text.isascii() and text.isprintable()):
         text = "".join(c for c in text if c.isprintable())
     if len(text) > MAX_NAME_BYTES or not text.isascii():

@@ -27,6 +27,7 @@ sys.stdin.readline()
 ENDINGS: dict[str, tuple[str, int, dict[str, str] | None]] = {
     "returns": ("pass", 0, FINISHED),
     "exits": ("sys.exit(0)", 0, FINISHED),
+    "exits badly": ("sys.exit(3)", 3, FINISHED),
     "raises": ("raise ValueError('boom')", 1, {"reason": "failed", "text": "ValueError: boom"}),
     "raises with a hook": (
         "sys.excepthook = lambda *error: None\nraise KeyError('k')", 1,

@@ -89,6 +89,13 @@ def _finish_with_worker() -> None:
 
 
 def _at_exit() -> None:
+    """End every stream, and tell what is known of why.
+
+    That is the exception the interpreter printed. Of sys.exit(3) outside a `with run:` block it
+    keeps nothing: SystemExit is cleared before exit functions run, without any hook being called,
+    so that such a run is told as finished. Wrapping sys.exit would change the user's process, and
+    miss `raise SystemExit`.
+    """
     from llmtop.publish.session import ending
 
     error = environment.last_exception()
