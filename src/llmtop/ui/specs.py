@@ -20,8 +20,8 @@ ORDER = (
 FILLED = frozenset({"throughput", "generation", "prompt", "memory", "kv_cache", "samples",
                     "throughput_gpu", "mfu"})
 """Panels whose area below the line means something: amounts, not positions."""
-HIDDEN = frozenset({"dropped"})
-"""Panels that are told elsewhere: the footer counts what was dropped."""
+HIDDEN = frozenset({"dropped", "ratio_parts"})
+"""Panels that are told elsewhere: the footer counts what was dropped, ratios have panels."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,21 @@
+"""The engines that are known by their pages: one table a family, in the order they are tried."""
+
+from llmtop.sources.scraping.engines.base import Engine, Pick, Rule
+from llmtop.sources.scraping.engines.dcgm import DCGM
+from llmtop.sources.scraping.engines.routers import (
+    DYNAMO,
+    DYNAMO_WORKER,
+    LITELLM,
+    LLM_D,
+    RAY_SERVE,
+)
+from llmtop.sources.scraping.engines.sglang import SGLANG
+from llmtop.sources.scraping.engines.tgi import LLAMACPP, TGI, TRITON
+from llmtop.sources.scraping.engines.vllm import LMDEPLOY, TENSORRT_LLM, VLLM
+
+ENGINES: tuple[Engine, ...] = (
+    VLLM, SGLANG, TENSORRT_LLM, LMDEPLOY, TGI, LLAMACPP, TRITON, DYNAMO, DYNAMO_WORKER, LITELLM,
+    LLM_D, RAY_SERVE, DCGM,
+)  # fmt: skip
+
+__all__ = ["ENGINES", "Engine", "Pick", "Rule"]
