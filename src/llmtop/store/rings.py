@@ -80,6 +80,16 @@ def latest(table: SeriesTable, series: int, count: int) -> Points:
     return Points(time, step.view(np.int64), value)
 
 
+def latest_of(table: SeriesTable, series: I8, counts: I8) -> tuple[Points, I8]:
+    """Return copies of the last counts[i] raw points of series[i], end to end, and how many."""
+    written = table.written[series]
+    counts = np.minimum(np.minimum(counts, table.raw_room[series]), written)
+    index, room = _index(table, series, written - counts, counts)
+    real = table.arena.real
+    points = Points(real[index], table.arena.whole[index + room], real[index + 2 * room])
+    return points, counts
+
+
 def _index(table: SeriesTable, series: I8, first: I8, counts: I8) -> tuple[I8, I8]:
     """Return the words of the times of points first... of each series, and each one's room."""
     position = ranges(first, counts)
