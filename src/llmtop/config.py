@@ -18,7 +18,7 @@ tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "toml
 VARIABLE = "LLMTOP_CONFIG"
 MAX_BYTES = 1 << 20
 """A config file is typed by hand."""
-TOP_KEYS = ("formats",)
+TOP_KEYS = ("slo", "formats",)
 FORMAT_KEYS = ("pattern", "units", "phase")
 PHASES = ("train", "eval", "serve")
 NO_METRICS = frozenset(("step", "time", "rank"))
@@ -43,6 +43,8 @@ class Config:
 
     path: Path
     formats: tuple[FormatConfig, ...] = ()
+    slo: str = ""
+    """Latencies promised, as after --slo."""
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -75,7 +77,11 @@ def read_config(path: Path | None = None) -> Config:
         raise ConfigError(f"{path}: {error}") from None
     _known(path, "", table, TOP_KEYS)
     formats = _table(path, "formats", table.get("formats", {}))
-    return Config(path, tuple(_format(path, name, value) for name, value in formats.items()))
+    slo = table.get("slo", "")
+    if not isinstance(slo, str):
+        raise ConfigError(f'{path}: slo: a text is needed, such as "ttft=200ms,itl=50ms"')
+    own = tuple(_format(path, name, value) for name, value in formats.items())
+    return Config(path, own, slo)
 
 
 def _format(path: Path, name: str, value: Any) -> FormatConfig:

@@ -39,12 +39,14 @@ def open_named(options: argparse.Namespace) -> list[Source]:
     Raises:
         UsageError: one of them cannot be opened, or no format has the name asked for.
     """
+    from llmtop.cli.servers import server_settings
     from llmtop.clock import SystemClock
     from llmtop.formats.table import load_table
     from llmtop.sources import open_sources
 
     table = load_table(options.format)
-    return open_sources(options.source, SystemClock(), table, options.poll)
+    settings = server_settings(options)
+    return open_sources(options.source, SystemClock(), table, options.poll, settings)
 
 
 def run_watch(options: argparse.Namespace) -> int:

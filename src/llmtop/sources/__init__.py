@@ -20,6 +20,7 @@ from llmtop.samples import Batch
 
 if TYPE_CHECKING:
     from llmtop.formats.table import Table
+    from llmtop.sources.scraping.settings import Settings
 
 
 class Source(Protocol):
@@ -39,12 +40,26 @@ def _hub(text: str, clock: Clock) -> Source:
     return Hub(clock=clock)
 
 
-OPENERS: dict[str, Callable[[str, Clock], Source]] = {"": _hub}
+def _server(text: str, clock: Clock) -> Source:
+    return _servers([text], clock, None)
+
+
+def _servers(texts: Sequence[str], clock: Clock, settings: Settings | None) -> Source:
+    from llmtop.sources.scraping.address import checked
+    from llmtop.sources.scraping.source import Scrape
+
+    return Scrape([checked(text) for text in texts], clock=clock, settings=settings)
+
+
+WEB = ("http", "https")
+OPENERS: dict[str, Callable[[str, Clock], Source]] = {
+    "": _hub, "http": _server, "https": _server}
 """URL scheme -> what opens such a source; "" is the hub that this user's runs connect to."""
 
 
 def open_sources(
-    texts: Sequence[str], clock: Clock, table: Table, poll: float | None = None
+    texts: Sequence[str], clock: Clock, table: Table, poll: float | None = None,
+    settings: Settings | None = None,
 ) -> list[Source]:
     """Return the sources that some words of a command line name: one for all files together.
 
@@ -53,6 +68,7 @@ def open_sources(
         clock: the clock.
         table: the log formats to choose from.
         poll: how often to look at files, None to be told of changes.
+        settings: how servers are watched, all by one source.
 
     Raises:
         UsageError: one of them cannot be opened.
@@ -61,7 +77,12 @@ def open_sources(
     from llmtop.sources.tail import Tail
 
     paths = [text for text in texts if text != "-" and "://" not in text]
-    sources: list[Source] = [open_source(text, clock) for text in texts if "://" in text]
+    links = {text: text.partition("://")[0].lower() for text in texts if "://" in text}
+    sources: list[Source] = [
+        open_source(text, clock) for text, scheme in links.items() if scheme not in WEB
+    ]
+    if servers := [text for text, scheme in links.items() if scheme in WEB]:
+        sources.append(_servers(servers, clock, settings))
     if "-" in texts:
         sources.append(Pipe(clock=clock, table=table))
     if paths:

@@ -12,10 +12,14 @@ from statistics import median
 
 from llmtop.metrics import group
 from llmtop.samples import SeriesKind
-from llmtop.store import Run, Series
+from llmtop.store import Quantiles, Run, Series
 from llmtop.units import MISSING, format_value
 
 QUANTILES = (0.5, 0.9, 0.99)
+LEAST_SCRAPED = {0.9: 10, 0.99: 100}
+"""Observations below which a server's buckets say nothing of a percentile."""
+SCRAPED, OPEN = "≈", "≥"
+"""Before estimates from a server's own buckets; the second where the bucket has no upper bound."""
 RATE_SECONDS = 10.0
 """A counter's rate is that of the last ten seconds."""
 
@@ -87,11 +91,24 @@ def _gauge(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
 
 def _distribution(series: Sequence[Series], _: float | None) -> tuple[str, ...]:
     found = [one.quantiles(QUANTILES) for one in series]
-    about = "" if all(part.exact for part in found) else "~"
-    worst = [_highest(part.values[i] for part in found) for i in range(len(QUANTILES))]
-    texts = [_text(value * series[0].factor, series[0].quantity) for value in worst]
-    return (*(text if text == MISSING else about + text for text in texts),
-            _extremes(series)[1], _points(series))
+    texts = [_worst(found, place, series[0].unit) for place in range(len(QUANTILES))]
+    return (*texts, _extremes(series)[1], _points(series))
+
+
+def _worst(found: Sequence[Quantiles], place: int, unit: str) -> str:
+    """Return the highest of several quantiles, with a sign where it is no exact one."""
+    value = _highest(part.values[place] for part in found)
+    if math.isnan(value):
+        return MISSING
+    sign = "" if all(part.exact for part in found) else "~"
+    if scraped := [part for part in found if part.method == "histogram"]:
+        if sum(part.n for part in scraped) < LEAST_SCRAPED.get(QUANTILES[place], 1):
+            return MISSING
+        open_ended = any(
+            part.high is not None and math.isinf(part.high[place]) for part in scraped
+        )
+        sign = OPEN if open_ended else SCRAPED
+    return sign + _text(value, unit)
 
 
 def _counter(series: Sequence[Series], now: float | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from llmtop.rules.progress import progress
 from llmtop.store import Run, Store
 from llmtop.text.hosts import host_lines
 from llmtop.text.lost import dropped
-from llmtop.text.measures import SECTIONS, rows
+from llmtop.text.measures import OPEN, SCRAPED, SECTIONS, rows
 from llmtop.text.table import INDENT, flow, table
 from llmtop.units import format_duration
 
@@ -50,7 +50,7 @@ def _nothing(width: int) -> list[str]:
 
 def _run(run: Run, now: float, width: int) -> list[str]:
     lines = flow(_headline(run, now), width)
-    several = estimated = False
+    several = estimated = scraped = False
     for kind, section in SECTIONS.items():
         found = rows(run, kind, now)
         if not found:
@@ -61,6 +61,7 @@ def _run(run: Run, now: float, width: int) -> list[str]:
             lines.append(f"{INDENT}and {len(found) - MAX_NAMES:,} more; --json has all")
         several = several or any(row.ranks > 1 for row in shown)
         estimated = estimated or any(text.startswith("~") for row in shown for text in row.values)
+        scraped = scraped or any(text[:1] in (SCRAPED, OPEN) for row in shown for text in row.values)
     if not any(series.n for series in run.series):
         over = run.state not in ("live", "stale")
         lines += _note("nothing was logged" if over else NOTHING_YET, width)
@@ -68,6 +69,9 @@ def _run(run: Run, now: float, width: int) -> list[str]:
         lines += _note("xN: N ranks; last is their median, percentiles the worst rank's", width)
     if estimated:
         lines += _note("~: estimated from a histogram, within 1 %", width)
+    if scraped:
+        lines += _note(f"{SCRAPED}: estimated as exactly as the server's own buckets allow; "
+                       f"{OPEN}: beyond the last of them", width)
     return lines
 
 
