@@ -9,6 +9,8 @@ from queue import Empty, Full, Queue
 from typing import Literal
 
 from llmtop.clock import Clock
+from llmtop.rules.alert import Alert
+from llmtop.rules.alerts import Alerts
 from llmtop.rules.derive import Derivation
 from llmtop.samples import Batch
 from llmtop.sources import Source
@@ -60,8 +62,8 @@ class Changes:
     """Ids of the series that changed."""
     runs: bool
     """Whether a run came or changed its state."""
-    alerts: tuple[object, ...]
-    """Alerts that changed: none, as long as there are no alert rules."""
+    alerts: tuple[Alert, ...]
+    """Alerts that fired or were resolved, and that somebody is to be told of."""
     backlog: int
     """Batches still waiting."""
 
@@ -79,9 +81,13 @@ class _News:
 class Engine:
     """Runs sources in threads of their own and owns the store."""
 
-    def __init__(self, store: Store, sources: Sequence[Source], clock: Clock) -> None:
+    def __init__(
+        self, store: Store, sources: Sequence[Source], clock: Clock,
+        alerts: Alerts | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.clock = clock
+        self.alerts = Alerts() if alerts is None else alerts
         self.source_states = [SourceState(source.name) for source in sources]
         self._sources = list(sources)
         self._inbox: Queue[_News] = Queue(INBOX_BATCHES)
@@ -107,6 +113,7 @@ class Engine:
         deadline = self.clock.monotonic() + JOIN_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - self.clock.monotonic()))
+        self.alerts.save()
 
     def pump(
         self, now: float, *, max_samples: int = PUMP_SAMPLES, max_seconds: float = PUMP_SECONDS
@@ -126,12 +133,13 @@ class Engine:
             taken += self._take(news, now)
         changed = self.store.commit(now)
         changed |= self._derivation.derive(self.store, changed, now)
+        alerts = self.alerts.judge(self.store, changed, now)
         if taken >= FEWEST_SAMPLES:
             cost = (self.clock.monotonic() - began) / taken
             self._cost += (cost - self._cost) * (COST_MEMORY if self._cost else 1.0)
         runs = tuple(run.version for run in self.store.runs)
         fresh, self._runs_seen = runs != self._runs_seen, runs
-        return Changes(changed, fresh, (), self._inbox.qsize())
+        return Changes(changed, fresh, alerts, self._inbox.qsize())
 
     @property
     def caught_up(self) -> bool:
@@ -153,7 +161,9 @@ class Engine:
             if self._inbox.empty():
                 self._arrived.wait(min(left, SNAPSHOT_SECONDS))
         now = self.clock.time()
-        self._derivation.derive(self.store, self.store.commit(now, settle=True), now)
+        changed = self.store.commit(now, settle=True)
+        self.alerts.judge(
+            self.store, changed | self._derivation.derive(self.store, changed, now), now)
         return self.caught_up
 
     def _take(self, news: _News, now: float) -> int:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
+from llmtop.rules.alert import Alert
 from llmtop.store import Run, Series, Store
+from llmtop.text.alerts import alert_entry
 from llmtop.text.lost import dropped
 
 VERSION = 1
@@ -19,13 +22,13 @@ VERSION = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
-def render_json(store: Store) -> str:
-    """Return the document."""
+def render_json(store: Store, alerts: Sequence[Alert] = ()) -> str:
+    """Return the document, with the alerts that there are."""
     document = {
         "version": VERSION,
         "runs": [_run(run) for run in store.runs if not run.is_host],
         "hosts": [_host(run) for run in store.runs if run.is_host],
-        "alerts": [],
+        "alerts": [alert_entry(alert) for alert in alerts],
         "dropped": dropped(store),
     }
     # ASCII, so that any stdout can take it; strict, so that any reader can.
