@@ -41,7 +41,21 @@ def _run(argv: list[str]) -> int:
         raise UsageError("--poll: between 0.05 and 3600 seconds")
     if options.wait < 0:
         raise UsageError("--wait: seconds cannot be negative")
+    from llmtop.cli.rules import read_rules
+
+    # Before the screen: a wrong rule is said where it was typed.
+    options.ruleset = read_rules(options)
     word, *rest = options.source or [""]
+    if word == "check":
+        from llmtop.cli.check import run_check
+
+        return run_check(rest, options)
+    if options.lasting:
+        raise UsageError("--for is for llmtop check")
+    if word == "alerts":
+        from llmtop.cli.alerts import run_alerts
+
+        return run_alerts(rest, options)
     if word == "formats" and not rest:
         from llmtop.cli.formats import run_formats
 

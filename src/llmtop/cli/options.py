@@ -42,6 +42,12 @@ OPTIONS: tuple[Option, ...] = (
            {"action": "store_true"}),
     Option(("--memory",), "memory the store may use, such as 512M or 2G (default 512M)",
            {"default": "512M", "metavar": "SIZE"}),
+    Option(("--alert",), "one more rule, such as 'loss > 5 for 2m'; may be given several times",
+           {"action": "append", "default": [], "metavar": "CONDITION"}),
+    Option(("--rules",), "read rules from FILE, not from rules.toml beside the config file",
+           {"default": "", "metavar": "FILE"}),
+    Option(("--for",), "with check: go on watching so long, such as 10m",
+           {"default": "", "metavar": "TIME", "dest": "lasting"}),
     Option(("--fps",), "screen updates a second (default 4, over SSH 2)",
            {"type": float, "default": None, "metavar": "N"}),
     Option(("--theme",), "the theme to start with (default ink)",
@@ -54,6 +60,9 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("-- COMMAND...", "run a command, show its output and metrics, end with its exit code"),
     ("formats", "list the log formats, each with an example"),
     ("check-format FILE", "say what is recognised in a log, and what is left out and why"),
+    ("check [SOURCE...]", "judge the alert rules without a screen: exit 0 quiet, 1 fired"),
+    ("alerts", "list the alert rules, their thresholds, severity and state"),
+    ("alerts test RULES SOURCE", "say when the rules of a file would have fired in a log"),
     ("demo", "train and serve a small real model on this machine, and watch it"),
 )
 """What stands after `llmtop`."""

@@ -46,10 +46,10 @@ def run_snapshot(
             time.sleep(min(left, LOOK_SECONDS))
             engine.wait_caught_up(0.0)
         if options.json:
-            text = render_json(engine.store)
+            text = render_json(engine.store, (*engine.alerts.active, *engine.alerts.history))
         else:
             width = shutil.get_terminal_size((120, 40)).columns
-            text = render_text(engine.store, engine.clock.time(), width)
+            text = render_text(engine.store, engine.clock.time(), width, engine.alerts.active)
     finally:
         engine.stop()
     _complain(engine, caught_up, options.wait)

@@ -16,6 +16,7 @@ FPS_SSH = 2.0
 
 def build_engine(options: argparse.Namespace) -> Engine:
     """Return the engine over the sources that the command line names."""
+    from llmtop.cli.rules import build_alerts
     from llmtop.clock import SystemClock
     from llmtop.engine import Engine
     from llmtop.sources import open_source
@@ -30,7 +31,10 @@ def build_engine(options: argparse.Namespace) -> Engine:
 
         local = [open_source("", clock), Hardware(clock)]
     sources = [*named, *local]
-    return Engine(Store(memory_bytes=options.memory_bytes), sources, clock)
+    # Only a screen tells alerts of its own accord, so only it has to remember what it told.
+    remember = getattr(options, "screen", False)
+    alerts = build_alerts(options, remember=remember)
+    return Engine(Store(memory_bytes=options.memory_bytes), sources, clock, alerts)
 
 
 def open_named(options: argparse.Namespace) -> list[Source]:
@@ -57,5 +61,6 @@ def run_watch(options: argparse.Namespace) -> int:
     over_ssh = bool(os.environ.get("SSH_CONNECTION"))
     if over_ssh:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    options.screen = True
     fps = options.fps or (FPS_SSH if over_ssh else FPS_LOCAL)
     return run_app(lambda: LlmtopApp(lambda: build_engine(options), fps=fps, theme=options.theme))

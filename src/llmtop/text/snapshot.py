@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import wrap
 
 from llmtop.publish.rendezvous import directory_name
+from llmtop.rules.alert import Alert
 from llmtop.rules.machine import hosts
 from llmtop.rules.progress import progress
 from llmtop.store import Run, Store
+from llmtop.text.alerts import alert_lines
 from llmtop.text.hosts import host_lines
 from llmtop.text.lost import dropped
 from llmtop.text.measures import OPEN, SCRAPED, SECTIONS, rows
@@ -23,7 +26,9 @@ ORDER = ("live", "stale", "failed", "died", "finished", "restarted")
 NOTHING_YET = 'nothing logged yet; run.log({"loss": loss}, step=step) fills this'
 
 
-def render_text(store: Store, now: float, width: int) -> str:
+def render_text(
+    store: Store, now: float, width: int, alerts: Sequence[Alert] = ()
+) -> str:
     """Return the snapshot as of `now` (unix seconds), in lines of at most `width` cells."""
     width = max(width, LEAST_WIDTH)
     runs = [run for run in store.runs if not run.is_host]
@@ -32,6 +37,8 @@ def render_text(store: Store, now: float, width: int) -> str:
         lines += [*([""] if lines else []), *_run(run, now, width)]
     for host in hosts(store):
         lines += ["", *host_lines(store, host, now, width)]
+    for alert in alerts:
+        lines += ["", *alert_lines(alert, width=width)]
     lost = dropped(store)
     if lost:
         lines += ["", *wrap(f"{lost:,} samples were dropped on the way", width)]
@@ -60,8 +67,8 @@ def _run(run: Run, now: float, width: int) -> list[str]:
         if len(found) > MAX_NAMES:
             lines.append(f"{INDENT}and {len(found) - MAX_NAMES:,} more; --json has all")
         several = several or any(row.ranks > 1 for row in shown)
-        estimated = estimated or any(text.startswith("~") for row in shown for text in row.values)
-        scraped = scraped or any(text[:1] in (SCRAPED, OPEN) for row in shown for text in row.values)
+        signs = {text[:1] for row in shown for text in row.values}
+        estimated, scraped = estimated or "~" in signs, scraped or bool(signs & {SCRAPED, OPEN})
     if not any(series.n for series in run.series):
         over = run.state not in ("live", "stale")
         lines += _note("nothing was logged" if over else NOTHING_YET, width)

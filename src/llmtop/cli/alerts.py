@@ -1,0 +1,104 @@
+"""`llmtop alerts`: the rules there are; `llmtop alerts test RULES SOURCE`: when they would fire."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmtop.cli.check import lines
+from llmtop.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from llmtop.rules.rule import Rule
+
+WIDTH = 100
+INDENT = "    "
+
+
+def run_alerts(words: list[str], options: argparse.Namespace) -> int:
+    """List the rules, or test them; return 0.
+
+    Raises:
+        UsageError: it is followed by something else.
+    """
+    if words[:1] == ["test"]:
+        return run_test(words[1:], options)
+    if words:
+        raise UsageError(f"alerts: {words[0]!r} is nothing it knows"
+                         f"{nearest(words[0], ['test'])}; write llmtop alerts, or "
+                         "llmtop alerts test RULES SOURCE")
+    from llmtop.rules.load import built_in
+
+    rules = built_in() if options.ruleset is None else options.ruleset
+    for line in describe(rules, _firing()):
+        print(line)  # noqa: T201
+    return 0
+
+
+def run_test(words: list[str], options: argparse.Namespace) -> int:
+    """Live through finished logs with the rules of a file; return 0.
+
+    Raises:
+        UsageError: rules or source are missing.
+        ConfigError: the rules cannot be used.
+    """
+    from llmtop.cli.watch import open_named
+    from llmtop.rules.alerts import Alerts
+    from llmtop.rules.load import load_rules
+    from llmtop.rules.replay import replay
+    from llmtop.store import Store
+
+    if len(words) < 2:
+        raise UsageError("alerts test: name a file of rules (- for the built-in ones) and a log")
+    path = None if words[0] == "-" else Path(words[0]).expanduser()
+    rules = load_rules(path, options.alert, named=path is not None)
+    options.source = words[1:]
+    store = Store(memory_bytes=options.memory_bytes)
+    fired = replay(store, Alerts(rules), open_named(options))
+    for line in lines(fired, store):
+        print(line)  # noqa: T201
+    on = sum(rule.enabled for rule in rules)
+    runs = ", ".join(run.name for run in store.runs) or "nothing"
+    print(f"{len(fired)} alerts of {on} rules over {store.samples:,} "  # noqa: T201
+          f"points of {runs}")
+    return 0
+
+
+def describe(rules: tuple[Rule, ...], firing: dict[str, int]) -> list[str]:
+    """Return the rules in lines: name, severity, state, condition, and where it stands."""
+    width = max((len(rule.name) for rule in rules), default=0)
+    out = []
+    for rule in rules:
+        state = f"firing {firing[rule.name]}" if rule.name in firing else (
+            "on" if rule.enabled else "off")
+        per = "" if rule.per == "run" else f"per {rule.per}"
+        out.append(f"{rule.name:<{width}}  {rule.severity:<8}  {state:<9}  {per:<10}  "
+                   f"{rule.source}".rstrip())
+        times = [f"for {_time(rule.wait)}"] if rule.wait else []
+        times += [f"clear when {rule.clear.text}"] if rule.clear else []
+        out += textwrap.wrap("; ".join([rule.condition, *times]), WIDTH,
+                             initial_indent=INDENT, subsequent_indent=INDENT)
+    return out
+
+
+def _time(seconds: float) -> str:
+    for length, unit in ((3600, "h"), (60, "m")):
+        if seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def _firing() -> dict[str, int]:
+    """Return how many alerts of each rule were firing when a monitor last looked."""
+    from llmtop.clock import SystemClock
+    from llmtop.rules.saved import read_saved, state_path
+
+    found: dict[str, int] = {}
+    for key, one in read_saved(state_path(os.environ), SystemClock().time()).items():
+        if one.resolved_at is None:
+            name = key.partition(":")[0]
+            found[name] = found.get(name, 0) + 1
+    return found
