@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,17 @@ class RunEnd:
     text: str = ""
 
 
+class WireFrame(NamedTuple):
+    """A DEFS or DATA frame as it came, for whoever passes it on."""
+
+    run: str
+    kind: int
+    seq: int
+    count: int
+    """Records of DATA."""
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What a source saw since its last batch."""
@@ -164,3 +175,5 @@ class Batch:
     status: str | None = None
     """What the source is at or lacks, in a line for the screen; "" nothing, None as before."""
     bucketed: tuple[Bucketed, ...] = ()
+    frames: tuple[WireFrame, ...] = ()
+    """What `series` and `samples` of wire sessions were read from, where that is passed on."""

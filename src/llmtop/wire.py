@@ -14,8 +14,8 @@ DEFS, history, live.
                     better?: up|down, first?, last?}], ...]; before a sid's first use, again on
                     reconnect
          3 DATA     count x {u32 sid; u32 dt_us from t0; i64 step (-1 = none); f64 value}
-         4 BYE      JSON {reason: finished|failed, text}; a PING follows it, whose PONG says that
-                    all of the session has arrived
+         4 BYE      JSON {reason: finished|failed, text, t?}; a PING follows it, whose PONG says
+                    that all of the session has arrived
          5 PING     header only; answered by PONG. session 0 asks "who are you?"
          6 REPLAY   hub -> publisher: u64 from_seq
          7 BUCKETS  count x {u32 sid; u32 n; f64 t_first, t_last; i64 step_first, step_last;
@@ -46,6 +46,18 @@ restart, answers with a PING of session 0 (once a second at most); the publisher
 HELLO, DEFS, history, live. A known session that comes back under another ZeroMQ identity goes on
 where it was. A value in DATA of a counter is an increment, of a distribution an observation; both
 have no step. What a publisher could not queue is counted in the counter DROPPED_NAME.
+
+Relays. A viewer is a DEALER that connects to a relay's ROUTER as publishers do and says HELLO
+{role: "monitor", host, pid, have: {session in hex: the seq expected next}} in session 1. From then
+on the relay publishes to it: of each session HELLO {role: "relay", ...}, DEFS, EVENT, BUCKETS, HIST
+and DATA, under the session and seq they came with, or its own for what came as JSON or from
+files; REPLAY, PING and PONG go as between hub and publisher. A session in `have` goes on from that
+seq. Its BYE may have reason "died", and `t`, when it ended: a viewer infers no death itself. Frames
+of session 0 are of the relay itself: PING asks for HELLO, as any hub's; EVENT {level: "caught_up"}
+ends what was there before; EVENT {level: "lag", seconds, count} says that a slow viewer gets DATA
+thinned, count samples left out (each such DATA has the seq of the last it stands for, after an
+EVENT "dropped"). A viewer sends PING of session 0 each second; the PONG has its seq, and in t0 the
+relay's time.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections import deque
 
 import zmq
 
-from llmtop.errors import WireError
+from llmtop.errors import LlmtopError, WireError
 from llmtop.publish.session import Session
 from llmtop.wire import FROM_SEQ, MAX_FRAME_BYTES, Frame, Kind, unpack
 
@@ -49,14 +49,21 @@ class Link:
 
         Raises:
             zmq.ZMQError: the address cannot be used, or there are no descriptors left.
+            LlmtopError: its key cannot be used, or this user has none.
         """
         self._session = session
         self._socket = context.socket(zmq.DEALER)
         try:
             for option, value in OPTIONS:
                 self._socket.set(option, value)
+            if "?key=" in address:
+                # Few addresses have one: those who have none do not pay for the import.
+                from llmtop import keys
+
+                address, server = keys.split(address)
+                keys.arm(self._socket, server)
             self._socket.connect(address)
-        except zmq.ZMQError:
+        except (zmq.ZMQError, LlmtopError):
             self._socket.close(0)
             raise
         self._outbox: deque[bytes] = deque()

@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from llmtop.errors import LlmtopError
 from llmtop.publish.link import Link
 from llmtop.publish.session import Session
 
@@ -59,6 +60,7 @@ def connect(address: str, session: Session) -> Link:
     Raises:
         OSError: there are no descriptors to spare.
         zmq.ZMQError: the address cannot be used.
+        LlmtopError: a key is missing.
     """
     global _context
     if not free_descriptors():
@@ -103,6 +105,9 @@ class Stream:
                 if address == self._endpoint and error.errno in NO_ENDPOINT:
                     self._endpoint = None
                     self.session.inbox.problem(f"{address!r} is no endpoint", 0)
+            except LlmtopError as error:
+                self._endpoint = None
+                self.session.inbox.problem(str(error), 0)
             except OSError:
                 return
 

@@ -61,14 +61,16 @@ class Hub:
     def __init__(self, directory: Path | None = None, *, clock: Clock) -> None:
         """Meet in `directory`, by default the one publishers of this user look into."""
         self._directory, self._clock = directory, clock
-        self._intake = Intake(clock)
+        self.intake = Intake(clock)
+        self._take = self.intake.frame
+        self._poll_milliseconds = POLL_MILLISECONDS
         self._tail = False
         """The rest of a message of too many parts is still to be read."""
 
     @property
     def bad(self) -> int:
         """Frames that were not of the protocol."""
-        return self._intake.bad
+        return self.intake.bad
 
     def batches(self, stop: threading.Event) -> Iterator[Batch]:
         """Bind, and yield what comes until `stop` is set.
@@ -82,16 +84,16 @@ class Hub:
             started = ticked = turned = self._clock.monotonic()
             caught_up = False
             while not stop.is_set():
-                socket.poll(POLL_MILLISECONDS)
+                socket.poll(self._poll_milliseconds)
                 self._gather(socket)
-                intake = self._intake
+                intake = self.intake
                 if intake.mono - turned > SLEPT_SECONDS:
                     intake.forgive()
                 turned = intake.mono
                 if turned - ticked >= TICK_SECONDS:
                     ticked = turned
                     intake.tick()
-                    if not path.exists():
+                    if path is not None and not path.exists():
                         raise SourceError(f"{path} was removed")
                 self._answer(socket)
                 ready = not caught_up and self._is_caught_up(turned - started)
@@ -101,7 +103,7 @@ class Hub:
                     yield batch
 
     @contextmanager
-    def _bound(self) -> Iterator[tuple[zmq.Socket[bytes], Path]]:
+    def _bound(self) -> Iterator[tuple[zmq.Socket[bytes], Path | None]]:
         directory = checked_dir() if self._directory is None else self._directory
         sweep(directory, self._clock)
         path = new_socket_path(directory)
@@ -119,7 +121,7 @@ class Hub:
 
     def _gather(self, socket: zmq.Socket[bytes]) -> None:
         """Read for GATHER_SECONDS from the first message on, or until a batch is full."""
-        intake = self._intake
+        intake = self.intake
         intake.look_at_clock()
         deadline, bad = intake.mono + GATHER_SECONDS, intake.bad + BATCH_BAD
         while True:
@@ -133,8 +135,8 @@ class Hub:
 
     def _drain(self, socket: zmq.Socket[bytes], deadline: float, bad: int) -> int:
         """Read what is there, within bounds; return the number of messages."""
-        intake, recv, now = self._intake, socket.recv, zmq.NOBLOCK
-        take, pending, monotonic = intake.frame, intake.pending, self._clock.monotonic
+        intake, recv, now = self.intake, socket.recv, zmq.NOBLOCK
+        take, pending, monotonic = self._take, intake.pending, self._clock.monotonic
         read = 0
         try:
             while pending.count < BATCH_SAMPLES and intake.bad < bad:
@@ -155,7 +157,7 @@ class Hub:
         return read
 
     def _answer(self, socket: zmq.Socket[bytes]) -> None:
-        answers = self._intake.answers
+        answers = self.intake.answers
         while answers:
             try:
                 socket.send_multipart(answers.popleft(), zmq.NOBLOCK)
@@ -163,6 +165,6 @@ class Hub:
                 continue
 
     def _is_caught_up(self, age: float) -> bool:
-        intake = self._intake
+        intake = self.intake
         settled = intake.mono - intake.introduced >= NEWEST_SECONDS
         return age >= FIRST_SECONDS and settled and intake.complete and not intake.answers

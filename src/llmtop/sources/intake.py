@@ -14,7 +14,7 @@ import numpy as np
 
 from llmtop.clock import Clock
 from llmtop.errors import WireError
-from llmtop.samples import Batch, Event, Histogram, RunEnd, RunInfo, SeriesInfo
+from llmtop.samples import Batch, Event, Histogram, RunEnd, RunInfo, SeriesInfo, WireFrame
 from llmtop.sources.history import read_buckets, read_histogram
 from llmtop.sources.introduce import (
     LARGEST,
@@ -24,6 +24,7 @@ from llmtop.sources.introduce import (
     read_definitions,
     read_event,
     read_hello,
+    seconds,
     whole,
 )
 from llmtop.sources.jsonframe import JsonSample, read_sample
@@ -60,6 +61,8 @@ class Intake:
         self.pending = Pending()
         self.bad = 0
         """Frames, and entries of frames, that were not of the protocol."""
+        self.keep_frames = False
+        """Whether batches also hold the frames, to be passed on."""
         self.introduced = clock.monotonic()
         """When the newest HELLO of a new session came."""
         self.now, self.mono = clock.time(), clock.monotonic()
@@ -71,6 +74,7 @@ class Intake:
         self._history: list[History] = []
         self._events: list[Event] = []
         self._ends: list[RunEnd] = []
+        self._frames: list[WireFrame] = []
         self._alive: tuple[str, ...] = ()
         self._dropped = 0
         self._handlers: dict[int, Callable[[Session, Frame], None]] = {
@@ -140,11 +144,12 @@ class Intake:
             tuple(self._runs), tuple(self._series), np.concatenate(rows) if rows else None,
             tuple(part for part in self._history if isinstance(part, Histogram)), samples,
             tuple(self._events), tuple(self._ends), self._alive,
-            self._dropped + self.pending.unknown, caught_up,
+            self._dropped + self.pending.unknown, caught_up, frames=tuple(self._frames),
         )  # fmt: skip
         some = (self._runs or self._series or self._history or samples is not None or self._events
                 or self._ends or self._alive or batch.dropped or caught_up)  # fmt: skip
         self._runs, self._series, self._history, self._events, self._ends = [], [], [], [], []
+        self._frames = []
         self._alive, self._dropped, self.pending.unknown = (), 0, 0
         return batch if some else None
 
@@ -171,7 +176,8 @@ class Intake:
             if not self._room():
                 raise WireError("more sessions than a hub knows")
             self.sessions[frame.session] = session
-            session.birth = local_birth(info)
+            session.relayed = hello.get("role") == "relay"
+            session.birth = None if session.relayed else local_birth(info)
             self.introduced = self.mono
         else:
             self._resume(session, info, first)
@@ -210,6 +216,7 @@ class Intake:
                 self.bad += 1
                 continue
             self._define(session, wanted)
+        self._keep(session, frame)
 
     def _define(self, session: Session, wanted: Definition) -> None:
         known = session.defined.get(wanted.sid)
@@ -238,6 +245,14 @@ class Intake:
         session.messages += 1
         session.records += frame.count
         self.pending.add(session, frame.payload, frame.count, frame.t0)
+        self._keep(session, frame)
+
+    def _keep(self, session: Session, frame: Frame) -> None:
+        """Keep a frame for whoever passes it on."""
+        if self.keep_frames:
+            self._frames.append(WireFrame(
+                session.info.key, frame.kind, frame.seq, frame.count, bytes(frame.payload.obj)
+            ))  # fmt: skip
 
     def _heed(self, session: Session, verdict: Verdict) -> None:
         self._dropped += session.records_in(verdict.lost)
@@ -283,9 +298,11 @@ class Intake:
         self._release(session)
         if session.over == "ended":
             return
-        session.over = "ended"
-        reason, text = read_bye(read_json(frame, dict))
-        self._ends.append(RunEnd(session.info.key, self.now, reason, text))
+        bye = read_json(frame, dict)
+        reason, text = read_bye(bye)
+        session.over = "died" if reason == "died" else "ended"
+        ended = min(seconds(bye.get("t"), self.now), self.now)
+        self._ends.append(RunEnd(session.info.key, ended, reason, text))
 
     def _ping(self, session: Session, frame: Frame) -> None:
         self._heed(session, session.sequence.behind(frame.seq, self.mono))

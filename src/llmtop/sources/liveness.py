@@ -35,7 +35,7 @@ def watch(session: Session, now: float) -> Watch:
     silent = now - session.heard
     if session.over:
         return Watch(lost=session.sequence.gap and silent > GAP_SECONDS)
-    ping = session.wire > 0 and now - session.pinged >= PING_SECONDS
+    ping = session.wire > 0 and not session.relayed and now - session.pinged >= PING_SECONDS
     if ping:
         session.pinged = now
     died = _death(session, silent)
@@ -44,7 +44,7 @@ def watch(session: Session, now: float) -> Watch:
 
 
 def _death(session: Session, silent: float) -> str:
-    if silent < QUIET_SECONDS:
+    if silent < QUIET_SECONDS or session.relayed:
         return ""
     if session.birth is not None:
         # One that is stopped, or busy in a long call, is there still: stale perhaps, not dead.

@@ -41,6 +41,8 @@ class Session:
     sequence: Sequence
     birth: float | None = None
     """When its process began, where that can be watched from here."""
+    relayed: bool = False
+    """A relay passes it on, and judges whether it lives."""
     over: str = ""
     """"" | "died" (an inference, undone by its next frame) | "ended" (it said so)."""
     historic: bool = True

@@ -1,0 +1,61 @@
+"""Columns of samples -> payloads of DATA and BUCKETS frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtop.sources.pending import RECORD_DTYPE
+from llmtop.wire import MAX_RECORDS
+
+FRAME_RECORDS = 1024
+"""Records of a DATA frame by default, as publishers fill them."""
+LONGEST_SECONDS = 4000.0
+"""What a frame may span: microseconds after t0 have 32 bits."""
+BUCKETS_A_FRAME = 512
+"""BUCKETS records of a frame: 32 kB."""
+
+
+class Payload(NamedTuple):
+    """What a DATA frame carries."""
+
+    t0: float
+    records: int
+    data: bytes
+
+
+def pack_samples(
+    sid: NDArray[np.integer], time: NDArray[np.float64], step: NDArray[np.int64],
+    value: NDArray[np.float64], most: int = FRAME_RECORDS,
+) -> Iterator[Payload]:  # fmt: skip
+    """Yield the payloads of some samples in their order, at most `most` records each."""
+    most = min(most, MAX_RECORDS)
+    for at in range(0, len(sid), most):
+        some = slice(at, at + most)
+        yield from _pack(sid[some], time[some], step[some], value[some])
+
+
+def _pack(
+    sid: NDArray[np.integer], time: NDArray[np.float64], step: NDArray[np.int64],
+    value: NDArray[np.float64],
+) -> Iterator[Payload]:  # fmt: skip
+    t0 = max(float(time.min()), 0.0)
+    if len(time) > 1 and float(time.max()) - t0 > LONGEST_SECONDS:
+        half = len(time) // 2
+        yield from _pack(sid[:half], time[:half], step[:half], value[:half])
+        yield from _pack(sid[half:], time[half:], step[half:], value[half:])
+        return
+    records = np.empty(len(sid), RECORD_DTYPE)
+    records["sid"], records["step"], records["value"] = sid, step, value
+    records["dt"] = np.rint(np.maximum(time - t0, 0.0) * 1e6)
+    yield Payload(t0, len(records), records.tobytes())
+
+
+def pack_buckets(rows: NDArray[np.void]) -> Iterator[tuple[int, bytes]]:
+    """Yield (count, payload) of BUCKETS frames."""
+    for at in range(0, len(rows), BUCKETS_A_FRAME):
+        some = rows[at : at + BUCKETS_A_FRAME]
+        yield len(some), some.tobytes()

@@ -1,0 +1,108 @@
+"""The relay: sources into a store, and all they say on to the viewers. One thread owns it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+
+from llmtop.clock import Clock
+from llmtop.engine import Engine
+from llmtop.errors import WireError
+from llmtop.relay.channels import Channels
+from llmtop.relay.listener import Listener
+from llmtop.relay.log import Log
+from llmtop.relay.outlet import Outlet
+from llmtop.relay.viewer import Viewer
+from llmtop.samples import Batch
+from llmtop.sources import Source
+from llmtop.sources.intake import Intake
+from llmtop.sources.introduce import LARGEST, whole
+from llmtop.store import Store
+from llmtop.wire import Frame, Kind, read_json
+
+TURN_SECONDS = 0.05
+"""Between two turns: 20 a second, five times what a screen shows."""
+OPEN_SECONDS = 0.02
+"""Spent in one turn on histories for one viewer, so that nobody waits for a late one."""
+MAX_HAVE = 4096
+"""Sessions a viewer may say it has: as many as a hub knows."""
+
+
+class PublishedStore(Store):
+    """A store that passes on whatever is applied to it."""
+
+    def __init__(self, channels: Channels, clock: Clock, *, memory_bytes: int) -> None:
+        super().__init__(memory_bytes=memory_bytes)
+        self._channels, self._clock = channels, clock
+
+    def apply(self, source: int, batch: Batch, now: float) -> None:
+        """Take in what a source saw, and put it into the log."""
+        super().apply(source, batch, now)
+        self._channels.take(source, batch, self._clock.monotonic())
+
+
+class Relay:
+    """An engine without a screen, and its viewers."""
+
+    def __init__(
+        self, sources: Sequence[Source], listeners: Sequence[Listener], clock: Clock, *,
+        memory_bytes: int,
+    ) -> None:  # fmt: skip
+        self.channels = Channels(os.urandom(8), Log())
+        self.viewers: dict[Outlet, Viewer] = {}
+        self._clock, self._listeners = clock, listeners
+        every = [*sources, *listeners]
+        for source in every:
+            intake = getattr(source, "intake", None)
+            if isinstance(intake, Intake):
+                intake.keep_frames = True
+        store = PublishedStore(self.channels, clock, memory_bytes=memory_bytes)
+        self.engine = Engine(store, every, clock)
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set."""
+        self.engine.start()
+        try:
+            while not stop.wait(TURN_SECONDS):
+                self.turn()
+        finally:
+            self.engine.stop()
+
+    def turn(self) -> None:
+        """Take in what came and send on what there is."""
+        clock = self._clock
+        self.engine.pump(clock.time())
+        for listener in self._listeners:
+            for _ in range(len(listener.visits)):
+                self._hear(*listener.visits.popleft())
+        for outlet in [outlet for outlet in self.viewers if outlet.gone]:
+            del self.viewers[outlet]
+        for viewer in self.viewers.values():
+            viewer.turn(self.engine.store, clock, clock.monotonic() + OPEN_SECONDS)
+
+    def _hear(self, outlet: Outlet, frame: Frame) -> None:
+        if frame.kind == Kind.HELLO:
+            self.viewers[outlet] = Viewer(outlet, self.channels, _have(frame))
+        elif outlet in self.viewers:
+            self.viewers[outlet].hear(frame, self._clock.monotonic())
+
+
+def _have(frame: Frame) -> dict[int, int]:
+    """Return the sessions a viewer says it has, and the seq it expects next in each."""
+    try:
+        have = read_json(frame, dict).get("have")
+    except WireError:
+        return {}
+    if not isinstance(have, dict) or len(have) > MAX_HAVE:
+        return {}
+    found: dict[int, int] = {}
+    for key, value in have.items():
+        seq = whole(value, 0, LARGEST)
+        try:
+            session = int(key, 16)
+        except ValueError:
+            continue
+        if seq is not None:
+            found[session] = seq
+    return found
