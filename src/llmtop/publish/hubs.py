@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import stat
 import time
 
 from llmtop.errors import SourceError
@@ -78,7 +79,9 @@ class Hubs:
 
 def _unlink_old(path: str) -> None:
     try:
-        if time.time() - os.lstat(path).st_mtime > YOUNG_SECONDS:
+        found = os.lstat(path)
+        # A file that is no socket refuses too, and is somebody's.
+        if stat.S_ISSOCK(found.st_mode) and time.time() - found.st_mtime > YOUNG_SECONDS:
             os.unlink(path)
     except OSError:
         return
