@@ -76,6 +76,33 @@ def test_python_snippets_run(tmp_path: Path) -> None:
         assert done.stderr == ""
 
 
+def test_framework_snippets_name_what_there_is() -> None:
+    text = README.read_text(encoding="utf-8")
+    for block in re.findall(r"```py\n(.*?)```", text, re.S):
+        compile(block, "README", "exec")
+        for module, name in re.findall(r"from (llmtop\.\S+) import (\w+)", block):
+            source = ROOT / "src" / Path(*module.split(".")).with_suffix(".py")
+            assert re.search(rf"^(class|def) {name}\b", source.read_text(encoding="utf-8"), re.M), (
+                f"{module} has no {name}")
+
+
+def test_the_format_of_ones_own_reads_its_line(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(\[formats.*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert found
+    (tmp_path / "config.toml").write_text(found.group(1), encoding="utf-8")
+    log = tmp_path / "mine.log"
+    lines = [f"update {i} of 9: objective {3 - i / 9} in 12.5 ms\n" for i in range(9)]
+    log.write_text("".join(lines), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "llmtop", "check-format", str(log)], capture_output=True, text=True,
+        env={**os.environ, "LLMTOP_CONFIG": str(tmp_path / "config.toml")}, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mine" in done.stdout.splitlines()[0]
+    assert re.search(r"loss +9 points", done.stdout)
+    assert re.search(r"step_time +9 points", done.stdout)
+
+
 def test_every_option_is_in_help() -> None:
     done = subprocess.run([sys.executable, "-m", "llmtop", "--help"], capture_output=True,
                           text=True, timeout=30, check=True)

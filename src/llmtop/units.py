@@ -71,6 +71,11 @@ def format_bytes(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
+def binary_scale(value: float) -> float:
+    """Return the bytes of the largest binary unit that is not above `value`, 1 for bytes."""
+    return next((scale for scale, _ in _BINARY if abs(value) >= scale), 1.0)
+
+
 def format_seconds(value: float | None) -> str:
     """Return a latency: "182 ms", "1.21 s", "35 µs", from a value in seconds."""
     special = _special(value)

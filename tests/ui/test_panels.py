@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 from scenes import T0, World, serving, training
 
-from llmtop.ui.panels import chart, events, footer, header, ranks, runs, waiting, welcome
+from llmtop.ui.panels import (
+    chart,
+    events,
+    footer,
+    header,
+    log,
+    ranks,
+    runs,
+    values,
+    waiting,
+    welcome,
+)
 from llmtop.ui.panels.base import Scene, Size
 from llmtop.ui.rows import Row, plain, width
 from llmtop.ui.specs import ChartSpec, specs
@@ -211,3 +222,51 @@ def test_footer_keeps_losses_and_problems_before_keys() -> None:
     for cells in range(1, 220):
         shown = footer.footer_row(footer.Cost(1, 1, 1), 0, footer.News(), cells)
         assert width(shown) <= max(cells, 30)
+
+
+def test_the_log_shows_the_newest_lines_and_heeds_the_filter() -> None:
+    world = World()
+    run = training(world)
+    for number in range(20):
+        world.event(run, number, f"line {number} of {'odd' if number % 2 else 'even'}", "log")
+    assert world.store.runs[0].events
+    shown = text(log.frame(world.scene(), Size(60, 6)))
+    assert "line 19 of odd" in shown
+    assert "line 15" not in shown
+    assert "20 lines" in shown
+    shown = text(log.frame(world.scene(filter="even"), Size(60, 6)))
+    assert "line 18 of even" in shown
+    assert "odd" not in shown
+    assert "llmtop -- COMMAND" in text(log.frame(World().scene(), Size(60, 6)))
+
+
+def test_results_are_a_table_with_their_uncertainty() -> None:
+    world = World()
+    run = world.run("scores", phase="eval")
+    for name, value in (("arc/acc", 0.2261), ("arc/acc_stderr", 0.0122), ("piqa/acc", 0.6703)):
+        world.log(run, name, np.array([value]), steps=np.array([-1]))
+    scene = world.scene()
+    assert scene.shown is not None
+    assert values.is_table(scene.shown)
+    check("values", values.frame(scene, Size(60, 6)))
+    for cells in range(1, 160):
+        assert all(width(row) <= max(cells, 3) for row in values.frame(scene, Size(cells, 6)))
+
+
+def test_a_label_that_has_no_room_is_left_out_and_not_cut() -> None:
+    world = World()
+    run = world.run("flat")
+    world.log(run, "lr", np.full(200, 1e-4))
+    scene = world.scene()
+    shown = plain(chart.frame(spec_of(scene, "learning_rate"), scene, Size(60, 12)))
+    assert "1e-4" in shown
+    assert "…" not in shown
+
+
+def test_bytes_have_round_edges_in_their_binary_unit() -> None:
+    world = World()
+    run = world.run("memory")
+    world.log(run, "memory_used_bytes", np.linspace(0, 71.2 * 2**30, 300))
+    scene = world.scene()
+    shown = plain(chart.frame(spec_of(scene, "memory"), scene, Size(60, 14)))
+    assert any(label in shown for label in ("60 GiB", "60GiB", "50 GiB", "50GiB", "60G", "50G"))

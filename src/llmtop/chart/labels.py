@@ -67,10 +67,18 @@ def _tight(label: str) -> str:
 
 
 def draw_y_labels(canvas: Canvas, labels: dict[int, str], area: Area) -> None:
-    """Write the y labels against the left edge of the drawing area."""
+    """Write the y labels against the left edge of the drawing area.
+
+    One that has no room is left out, for a number without its last digits is another number; only
+    where none has room is each cut, with an ellipsis.
+    """
     room = area.left - 1
-    for row, label in labels.items() if room > 0 else ():
-        text = label if len(label) <= room else _tight(label).replace(" ", "")
+    if room <= 0:
+        return
+    tight = {row: label if len(label) <= room else _tight(label).replace(" ", "")
+             for row, label in labels.items()}
+    whole = {row: text for row, text in tight.items() if len(text) <= room}
+    for row, text in (whole or tight).items():
         canvas.put(0, row, shortened(text, room).rjust(room), "axis")
 
 

@@ -52,6 +52,8 @@ KEYS: tuple[Key, ...] = (
 SCREENS: tuple[tuple[str, str, str], ...] = (
     ("1", "overview", "every run, and the selected one drawn large"),
     ("2", "train", "all metrics of the selected run, grouped by prefix"),
+    ("4", "gpus", "every GPU, who uses it, and the host, over time"),
+    ("6", "log", "what the selected run printed, and its events"),
 )
 """Screens by number: key, name, what it shows."""
 

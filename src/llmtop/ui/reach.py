@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from llmtop.chart import nice_range
 from llmtop.ui.curves import Curve
+from llmtop.units import binary_scale
 
 F8 = NDArray[np.float64]
 
@@ -43,7 +44,9 @@ class Reach(NamedTuple):
         return values
 
 
-def reach(found: Sequence[Curve], *, filled: bool, log: bool, whole: bool) -> Reach:
+def reach(
+    found: Sequence[Curve], *, filled: bool, log: bool, whole: bool, unit: str = ""
+) -> Reach:
     """Return the y range of curves.
 
     Args:
@@ -52,6 +55,7 @@ def reach(found: Sequence[Curve], *, filled: bool, log: bool, whole: bool) -> Re
         log: the axis is logarithmic.
         whole: the run is shown from its beginning, and lower is better: its first, high values
             may leave the chart at the top.
+        unit: bytes have round edges in their binary unit.
     """
     low, high = _edges(found, 0)
     if filled and not log:
@@ -67,8 +71,9 @@ def reach(found: Sequence[Curve], *, filled: bool, log: bool, whole: bool) -> Re
         if last > begun and top < high:
             # The fall goes on after the beginning, so the columns that leave are found by value.
             high, cut = top, begun
-    nice = nice_range(None, low, high, log)
-    return Reach(nice[0], nice[1], cut)
+    scale = binary_scale(max(abs(low), abs(high))) if unit == "bytes" else 1.0
+    nice = nice_range(None, low / scale, high / scale, log)
+    return Reach(nice[0] * scale, nice[1] * scale, cut)
 
 
 def _edges(found: Sequence[Curve], start: int) -> tuple[float, float]:

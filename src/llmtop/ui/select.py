@@ -21,13 +21,14 @@ def matching(store: Store, view: View) -> list[Run]:
     """
     text = view.filter.lower()
     found = [run for run in store.runs
-             if not run.is_host and (text in run.name.lower() or _has_series(run, text))]
+             if not run.is_host and (text in run.name.lower() or _mentions(run, text))]
     return sorted(found, key=lambda run: (_ORDER.get(run.state, 1), _PHASES.get(run.phase, 1),
                                           run.id))
 
 
-def _has_series(run: Run, text: str) -> bool:
-    return any(text in series.name.lower() for series in run.series)
+def _mentions(run: Run, text: str) -> bool:
+    return (any(text in series.name.lower() for series in run.series)
+            or any(text in line.text.lower() for line in run.log))
 
 
 def selected(store: Store, view: View) -> Run | None:

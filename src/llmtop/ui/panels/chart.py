@@ -126,7 +126,8 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
         return framed(spec.title, right, [(("no data in this window", "dim"),)], size)
     log = spec.key in scene.view.log
     whole = scene.view.window is None and scene.view.span is None and axis != "time"
-    y = reach(found, filled=spec.filled, log=log, whole=whole and spec.better == "down")
+    y = reach(found, filled=spec.filled, log=log, whole=whole and spec.better == "down",
+              unit=spec.unit)
     picture = plot(
         Plot(
             traces=[_trace(curve, spec, y) for curve in found],

@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from llmtop.ui.board import Placed
 from llmtop.ui.panels.base import Scene
-from llmtop.ui.screens import overview, train
+from llmtop.ui.screens import gpus, log, overview, train
 
 Place = Callable[[Scene, tuple[int, int]], list[Placed]]
 
-PLACES: dict[str, Place] = {"overview": overview.place, "train": train.place}
+PLACES: dict[str, Place] = {
+    "overview": overview.place, "train": train.place, "gpus": gpus.place, "log": log.place,
+}  # fmt: skip

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, capacity, row_counts, tile
-from llmtop.ui.panels import chart, events, runs, values, waiting, welcome
+from llmtop.ui.panels import chart, events, log, runs, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
 from llmtop.ui.specs import specs
+
+if TYPE_CHECKING:
+    from llmtop.store import Run
 
 LIST_SHARE = 4
 """The list of runs takes at most a quarter of the height."""
 MOST_CHARTS = 9
 """The Overview is read at a glance; the run's own screen has the rest."""
+PRINTED = ("pipe", "command")
+"""Sources whose output llmtop has taken off the terminal, and so owes to the reader."""
+LOG_FROM = 18
+LOG_HEIGHT = 5
 EVENTS_HEIGHT = 6
 EVENTS_FROM = 36
 """Terminals of at least this many lines have room for the events."""
@@ -40,15 +49,30 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
             return [Placed(chart.content(chosen), Box(0, 0, width, height))]
     top = run_list(scene, width, height)
     y = top[0].box.height if top else 0
-    below: list[Placed] = []
-    if height >= EVENTS_FROM and scene.shown.run.events:
-        below = [Placed(events.CONTENT, Box(0, height - EVENTS_HEIGHT, width, EVENTS_HEIGHT))]
-    area = Box(0, y, width, height - y - (EVENTS_HEIGHT if below else 0))
+    below = _below(scene.shown.run, width, height)
+    taken = below[0].box.height if below else 0
+    area = Box(0, y, width, height - y - taken)
     if values.is_table(scene.shown):
         return [*top, Placed(values.CONTENT, area), *below]
     shown = charts[: min(MOST_CHARTS, capacity((area.width, area.height)))]
+    if not shown and scene.shown.run.log:
+        return [*top, Placed(log.CONTENT, Box(0, y, width, height - y))]
     if not shown:
         return [*top, Placed(waiting.CONTENT, area), *below]
     boxes = tile(area, row_counts(len(shown), (area.width, area.height)))
     placed = [Placed(chart.content(s), box) for s, box in zip(shown, boxes, strict=False)]
     return [*top, *placed, *below]
+
+
+def _below(run: Run, width: int, height: int) -> list[Placed]:
+    """Return what stands below the charts: events and output, side by side if there are both."""
+    if height < EVENTS_FROM:
+        if height < LOG_FROM or run.source not in PRINTED or not run.log:
+            return []
+        return [Placed(log.CONTENT, Box(0, height - LOG_HEIGHT, width, LOG_HEIGHT))]
+    contents = [content for content, some in ((events.CONTENT, run.events), (log.CONTENT, run.log))
+                if some]
+    edges = [width * i // max(len(contents), 1) for i in range(len(contents) + 1)]
+    y = height - EVENTS_HEIGHT
+    return [Placed(content, Box(x, y, stop - x, EVENTS_HEIGHT))
+            for content, x, stop in zip(contents, edges, edges[1:], strict=False)]
