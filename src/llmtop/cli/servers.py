@@ -60,6 +60,7 @@ def limits(options: argparse.Namespace) -> dict[str, float]:
 
 
 def discovers(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether servers on this machine are looked for."""
-    unwanted = environ.get(NO_DISCOVER, "") not in ("", "0")
-    return not (unwanted or getattr(options, "no_discover", False))
+    """Tell whether servers on this machine are looked for: where nothing was named to watch."""
+    if environ.get(NO_DISCOVER, "") not in ("", "0") or getattr(options, "no_discover", False):
+        return False
+    return not (getattr(options, "source", None) or getattr(options, "command", None))

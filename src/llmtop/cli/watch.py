@@ -17,6 +17,7 @@ FPS_SSH = 2.0
 def build_engine(options: argparse.Namespace) -> Engine:
     """Return the engine over the sources that the command line names."""
     from llmtop.cli.rules import build_alerts
+    from llmtop.cli.servers import discovers, server_settings
     from llmtop.clock import SystemClock
     from llmtop.engine import Engine
     from llmtop.sources import open_source
@@ -30,6 +31,10 @@ def build_engine(options: argparse.Namespace) -> Engine:
         from llmtop.sources.hardware import Hardware
 
         local = [open_source("", clock), Hardware(clock)]
+        if discovers(options):
+            from llmtop.sources.scraping.nearby import Nearby
+
+            local.append(Nearby(clock=clock, settings=server_settings(options)))
     sources = [*named, *local]
     # Only a screen tells alerts of its own accord, so only it has to remember what it told.
     remember = getattr(options, "screen", False)

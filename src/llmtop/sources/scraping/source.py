@@ -16,6 +16,8 @@ from llmtop.sources.scraping.target import Target, numbers
 
 MAX_THREADS = 8
 """Servers asked at once: the waiting is theirs, and 100 of them answer in a few milliseconds."""
+FEWEST_THREADS = 2
+"""Where servers are yet to be found."""
 MAX_ENDPOINTS = 1000
 """Servers of one source."""
 LOOK_SECONDS = 0.1
@@ -33,7 +35,7 @@ class Scrape:
         self, addresses: Sequence[str], *, clock: Clock, settings: Settings | None = None
     ) -> None:
         """Watch the servers at `addresses` (http or https)."""
-        self._clock, self._settings = clock, settings or Settings()
+        self.clock, self._settings = clock, settings or Settings()
         self._numbers = numbers()
         self._names: dict[str, str] = {}
         self.endpoints: list[Endpoint] = []
@@ -51,9 +53,9 @@ class Scrape:
             return
         settings = settings or self._settings
         target = Target(address, settings, self._numbers, self._called)
-        fetch = Fetch(self._clock, token=settings.token, insecure=settings.insecure)
+        fetch = Fetch(self.clock, token=settings.token, insecure=settings.insecure)
         self.endpoints.append(
-            Endpoint(address, target, fetch, settings, self._clock, due=self._clock.monotonic())
+            Endpoint(address, target, fetch, settings, self.clock, due=self.clock.monotonic())
         )
 
     def batches(self, stop: threading.Event) -> Iterator[Batch]:
@@ -64,15 +66,16 @@ class Scrape:
         """
         yield Batch()
         if self._pool is None:
-            self._pool = Pool(min(MAX_THREADS, len(self.endpoints)))
+            self._pool = Pool(min(MAX_THREADS, len(self.endpoints)) or FEWEST_THREADS)
         caught_up, said = False, None
         while not stop.is_set():
+            self.extend()
             for place, found in self._turn(self._pool):
                 batch = self.endpoints[place].took(found)
                 if batch is not None:
                     yield batch
-            self._lost()
-            ready = not caught_up and all(self._settled(one) for one in self.endpoints)
+            self.check_lost()
+            ready = not caught_up and self.settled()
             status = self.status()
             if ready or status != said:
                 caught_up, said = caught_up or ready, status
@@ -84,7 +87,7 @@ class Scrape:
 
     def _turn(self, pool: Pool) -> Iterator[tuple[int, Found]]:
         """Ask the servers that are due, and yield the answers there are."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         wait = LOOK_SECONDS
         for place, one in enumerate(self.endpoints):
             if place in self._asked:
@@ -108,12 +111,20 @@ class Scrape:
             return f"{len(silent)} of {len(self.endpoints)} servers do not answer: {first}"
         return next((one.note for one in self.endpoints if one.note), "")
 
-    def _lost(self) -> None:
+    def extend(self) -> None:
+        """Watch more servers than were named; here, none."""
+
+    def settled(self) -> bool:
+        """Tell whether there is nothing more to wait for."""
+        return all(self._settled(one) for one in self.endpoints)
+
+    def check_lost(self) -> None:
+        """Raise SourceError when every server was asked and none has ever answered."""
         tried = [one for one in self.endpoints if one.failures or one.looks]
         if len(tried) == len(self.endpoints) and not any(one.looks for one in tried):
             # The engine tries a lost source again, later and later.
             for one in tried:
-                one.due = self._clock.monotonic()
+                one.due = self.clock.monotonic()
             one = tried[0]
             raise SourceError(f"{one.why}" if len(tried) == 1 else f"{one.target.place}: {one.why}")
 
