@@ -13,11 +13,9 @@ _PHASES = {"train": 0, "eval": 2, "serve": 1}
 
 
 def matching(store: Store, view: View) -> list[Run]:
-    """Return the runs whose name contains the filter; all of them where none does not apply.
+    """Return the runs that have the filter's text in their name, a metric's name or their log.
 
     Machines are no runs to choose from.
-
-    A filter that names a metric of the selected run keeps every run in the list.
     """
     text = view.filter.lower()
     found = [run for run in store.runs
