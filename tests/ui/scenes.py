@@ -25,6 +25,8 @@ class World:
         self.store = Store(memory_bytes=64 << 20)
         self.clock = ManualClock(T0)
         self._keys = 0
+        self.commits = True
+        """Whether what is added is stored at once; else by the app's next tick."""
 
     def run(self, name: str, **about: object) -> str:
         """Introduce a run; return its key."""
@@ -58,7 +60,8 @@ class World:
 
     def _apply(self, **fields: object) -> None:
         self.store.apply(0, Batch(**fields), self.clock.now)  # type: ignore[arg-type]
-        self.store.commit(self.clock.now)
+        if self.commits:
+            self.store.commit(self.clock.now)
 
     def scene(self, **view: object) -> Scene:
         """Return the scene of a view."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.events import Resize
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from llmtop.errors import nearest
@@ -25,12 +26,22 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from llmtop.engine import Engine
+    from llmtop.rules.alert import Alert
     from llmtop.ui.cost import Meter
 
 COST_SECONDS = 2.0
 """How often the footer's cost is measured; its text is what would otherwise change every tick."""
 FIRST_COST_SECONDS = 0.5
 """The first measurement comes earlier; one over less would tell of the start only."""
+MOST_TOASTS = 3
+"""Toasts at a time: more would cover what they are about."""
+TOAST_SECONDS = 10.0
+NEWS_SECONDS = 60.0
+"""An alert that fired longer ago is no news."""
+TOASTS: dict[str, SeverityLevel] = {
+    "critical": "error", "warning": "warning", "info": "information",
+}  # fmt: skip
+"""Severity of an alert -> Textual's."""
 PUMP_SAMPLES = 2_000_000
 """Samples one tick may take in: 2 M take the store about 0.1 s, so that keys stay alive."""
 PUMP_SECONDS = 0.1
@@ -59,11 +70,14 @@ class LlmtopApp(CellDiffMixin, App[None]):
           for key, name, text in SCREENS),
     ]
 
-    def __init__(self, build: Callable[[], Engine], *, fps: float = 4.0, theme: str = "") -> None:
+    def __init__(
+        self, build: Callable[[], Engine], *, fps: float = 4.0, theme: str = "",
+        slos: Mapping[str, float] | None = None,
+    ) -> None:  # fmt: skip
         """Take a function that makes the engine, called only after the first paint."""
         self.role_styles: dict[str, Style] = {}
         super().__init__()
-        self.view = View()
+        self.view = View(slos=tuple((slos or {}).items()))
         self.engine: Engine | None = None
         self.fps = fps
         self.cost: Cost | None = None
@@ -128,7 +142,8 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.engine is None:
             return
         now = self.engine.clock.time()
-        self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
+        changes = self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
+        self._tell(changes.alerts, now)
         if now - self._cost_at >= COST_SECONDS:
             self._measure()
         # What no sample, key or second has changed need not even be compared.
@@ -136,6 +151,18 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.view.paused_at is None and mark != self._mark:
             self._mark = mark
             self.draw()
+
+    def _tell(self, alerts: Sequence[Alert], now: float) -> None:
+        """Show what has just fired, in front of whatever is looked at."""
+        # What fired in the history of a run that is read only now stands in the list.
+        fired = [alert for alert in alerts
+                 if alert.state == "firing" and now - (alert.fired_at or now) < NEWS_SECONDS]
+        for alert in fired[:MOST_TOASTS]:
+            self.notify(alert.hint, title=alert.message, severity=TOASTS[alert.severity],
+                        timeout=TOAST_SECONDS, markup=False)
+        if len(fired) > MOST_TOASTS:
+            self.notify("5 shows them all", title=f"{len(fired) - MOST_TOASTS} more alerts",
+                        severity="warning", timeout=TOAST_SECONDS)
 
     def scene(self) -> Scene | None:
         """Return what the panels draw now, or None before the engine stands."""
@@ -145,7 +172,9 @@ class LlmtopApp(CellDiffMixin, App[None]):
         from llmtop.ui.terminal.output import unicode_ok
 
         store = self.engine.store
+        alerts = self.engine.alerts
         return Scene(store, self.view, self.engine.clock.time(), selected(store, self.view),
+                     tuple(alerts.active), tuple(alerts.pending), tuple(alerts.history),
                      ascii=not unicode_ok())
 
     def draw(self, force: bool = False) -> None:
@@ -233,7 +262,20 @@ class LlmtopApp(CellDiffMixin, App[None]):
 
     def action_screen(self, name: str) -> None:
         """Show another screen."""
-        self.look(replace(self.view, screen=name, maximised=False))
+        from llmtop.ui.window import TIME_SCREENS
+
+        view = replace(self.view, screen=name, maximised=False)
+        if (name in TIME_SCREENS) != (self.view.screen in TIME_SCREENS):
+            # What was looked at of one x axis means nothing on another.
+            view = replace(view, window=None, span=None, cursor=None, hover=None)
+        self.look(view)
+
+    def action_acknowledge(self) -> None:
+        """Note that every alert that fires has been seen."""
+        if self.engine is not None:
+            for alert in self.engine.alerts.active:
+                self.engine.alerts.acknowledge(alert.key)
+            self.draw()
 
     def action_theme(self) -> None:
         """Go to the next theme."""

@@ -43,6 +43,7 @@ KEYS: tuple[Key, ...] = (
     Key("escape", "back", "esc", "", "back: leave full screen, cursor, filter, zoom, screen"),
     Key("tab", "next_panel", "tab", "panel", "focus the next panel", 12),
     Key("shift+tab", "previous_panel", "shift+tab", "", "focus the previous panel"),
+    Key("a", "acknowledge", "a", "", "acknowledge the alerts that fire: seen, still listed"),
     Key("t", "theme", "t", "theme", "next theme", 13),
     Key("ctrl+l", "repaint", "ctrl+l", "", "repaint the whole screen"),
     Key("ctrl+p", "command_palette", "ctrl+p", "", "search commands"),
@@ -52,7 +53,9 @@ KEYS: tuple[Key, ...] = (
 SCREENS: tuple[tuple[str, str, str], ...] = (
     ("1", "overview", "every run, and the selected one drawn large"),
     ("2", "train", "all metrics of the selected run, grouped by prefix"),
+    ("3", "serve", "a server: latencies against its promise, load, caches, outcomes"),
     ("4", "gpus", "every GPU, who uses it, and the host, over time"),
+    ("5", "alerts", "what is wrong, what was, and what to try"),
     ("6", "log", "what the selected run printed, and its events"),
 )
 """Screens by number: key, name, what it shows."""

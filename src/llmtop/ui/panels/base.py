@@ -15,10 +15,13 @@ from textual.widget import Widget
 
 from llmtop.ui.rows import Row, fit
 from llmtop.ui.shown import Shown
+from llmtop.ui.window import TIME_SCREENS
 
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from llmtop.rules.alert import Alert
+    from llmtop.rules.machine import Device
     from llmtop.store import Run, Store
     from llmtop.ui.view import View
 
@@ -36,12 +39,40 @@ class Scene:
     now: float
     run: Run | None = None
     """The selected run."""
+    alerts: tuple[Alert, ...] = ()
+    """Those that fire, worst first."""
+    pending: tuple[Alert, ...] = ()
+    """Those that hold, but not for long enough yet."""
+    past: tuple[Alert, ...] = ()
+    """Those that are over, newest first."""
     ascii: bool = False
 
     @cached_property
     def shown(self) -> Shown | None:
         """The selected run as charts read it."""
         return None if self.run is None else Shown(self.run)
+
+    @cached_property
+    def host(self) -> Run | None:
+        """The machine that the selected run is on, or the first there is."""
+        # After the first paint only: it brings numpy along.
+        from llmtop.rules.machine import machine_of
+
+        return machine_of(self.store, self.run)
+
+    @cached_property
+    def devices(self) -> list[Device]:
+        """The GPUs of that machine."""
+        from llmtop.rules.machine import devices
+
+        return [] if self.host is None else devices(self.host)
+
+    @cached_property
+    def stage(self) -> Shown | None:
+        """What the x axis spans, and keys move: the machine on its own screen, else the run."""
+        if self.view.screen in TIME_SCREENS:
+            return None if self.host is None else Shown(self.host)
+        return self.shown
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmtop.chart import Area, Grid, Mark, Plot, Trace, column_grid, plot, plot_area, x_ticks
+from llmtop.chart import (
+    Area,
+    Grid,
+    Mark,
+    Plot,
+    Threshold,
+    Trace,
+    column_grid,
+    plot,
+    plot_area,
+    x_ticks,
+)
 from llmtop.metrics import BY_NAME as METRICS_BY_NAME
 from llmtop.ui.curves import Curve, curves, newest
+from llmtop.ui.panels.alerts import GLYPHS as SEVERITIES
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.events import glyph
 from llmtop.ui.panels.frame import framed, inner, is_boxed, title_row
@@ -32,6 +44,8 @@ SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
 DOTS_A_MARK = 20
 """Dot columns a mark needs: closer ones would stand like a fence before the data."""
+HIGHEST = "p99"
+"""The percentile that turns critical above what was promised."""
 NAMED_END = 7
 """Cells of the longest name that is put before the value at a line's end."""
 
@@ -93,7 +107,8 @@ def signature(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
     series = _members(spec, shown)
     ids = tuple(s.id for s in series)
     bad = sum(s.nonfinite for s in series)
-    return spec, axis, grid, ids, bad, len(shown.run.events)
+    told = len(shown.run.events), len(scene.alerts), len(scene.past)
+    return spec, axis, grid, ids, bad, told
 
 
 def pulse(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
@@ -126,14 +141,17 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
         return framed(spec.title, right, [(("no data in this window", "dim"),)], size)
     log = spec.key in scene.view.log
     whole = scene.view.window is None and scene.view.span is None and axis != "time"
+    limit = _limit(spec, scene)
     y = reach(found, filled=spec.filled, log=log, whole=whole and spec.better == "down",
-              unit=spec.unit)
+              unit=spec.unit, limit=limit)
+    slo = f"slo {format_seconds(limit).replace(' ', '')}" if limit else ""
     picture = plot(
         Plot(
-            traces=[_trace(curve, spec, y) for curve in found],
+            traces=[_trace(curve, spec, y, limit) for curve in found],
+            thresholds=[Threshold(limit, slo)] if limit else [],
             low=y.low, high=y.high, unit=spec.unit, log=log,
             x_ticks=x_ticks(axis, grid, run.started, area.width),
-            marks=_marks(run, axis, grid), cursor=cursor,
+            marks=_marks(scene, run, axis, grid), cursor=cursor,
             readout=_readout(axis, wanted) if cursor is not None else "",
             end_labels=_end_cells(spec),
         ),
@@ -160,7 +178,9 @@ def title_values(
         if len(shown) > 1:
             role = f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
             out += [("● ", role)] if spec.kind != "distribution" else []
-            out += [(f"{short_name(curve.name)} ", "dim")]
+            out += [(f"{short_name(curve.name).removesuffix(' ' + spec.title)} ", "dim")]
+        if curve.mark and cursor is None and value is not None:
+            out.append((curve.mark, "dim"))
         out.append((number, "bright"))
         if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
             out.append((f" {unit}", "dim"))
@@ -196,7 +216,15 @@ def _value_at(curve: Curve, cursor: int | None) -> float | None:
     return float(line[finite[-1]]) if len(finite) else None
 
 
-def _trace(curve: Curve, spec: ChartSpec, y: Reach) -> Trace:
+def _limit(spec: ChartSpec, scene: Scene) -> float | None:
+    """Return what was promised of the first metric of a chart."""
+    promised = dict(scene.view.slos)
+    members = _members(spec, scene.shown) if promised and scene.shown else []
+    metric = members[0].metric if members and spec.kind == "distribution" else None
+    return promised.get(metric.name) if metric else None
+
+
+def _trace(curve: Curve, spec: ChartSpec, y: Reach, limit: float | None) -> Trace:
     finite = np.flatnonzero(np.isfinite(curve.line))
     end = float(curve.line[finite[-1]]) if len(finite) else None
     number = split_value(end, spec.unit)[0]
@@ -214,6 +242,7 @@ def _trace(curve: Curve, spec: ChartSpec, y: Reach) -> Trace:
         faint=curve.faint,
         label=short_name(curve.name)[:NAMED_END] if named and shown else "",
         value=number if shown else "",
+        critical_above=limit if curve.name == HIGHEST else None,
     )
 
 
@@ -230,8 +259,8 @@ def _readout(axis: Axis, x: float | None) -> str:
     return datetime.fromtimestamp(x).strftime("%H:%M:%S")
 
 
-def _marks(run: StoreRun, axis: Axis, grid: Grid) -> list[Mark]:
-    """Return the run's events where they lie on this axis."""
+def _marks(scene: Scene, run: StoreRun, axis: Axis, grid: Grid) -> list[Mark]:
+    """Return the run's events and alerts where they lie on this axis."""
     marks: dict[str, list[Mark]] = {}
     for event in run.events:
         if axis == "step":
@@ -242,6 +271,12 @@ def _marks(run: StoreRun, axis: Axis, grid: Grid) -> list[Mark]:
             sign, role = glyph(event)
             if sign != "·":
                 marks.setdefault(role, []).append(Mark(grid.column(x), sign, role))
+    for alert in (*scene.alerts, *scene.past):
+        x = float(alert.step) if axis == "step" else (
+            alert.since - (run.started if axis == "elapsed" else 0.0))
+        if alert.run == run.id and grid.start <= x <= grid.stop and alert.severity != "info":
+            sign, role = SEVERITIES[alert.severity]
+            marks.setdefault(role, []).append(Mark(grid.column(x), sign, role))
     # Checkpoints every few columns say nothing but that there are many: the newest is enough.
     most = max(1, grid.count // DOTS_A_MARK)
     return [

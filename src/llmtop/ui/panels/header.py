@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 
+from llmtop.ui.panels.alerts import worst
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.rows import Row, Run, spread, width
 from llmtop.units import MISSING, format_duration, format_number
@@ -65,7 +66,7 @@ def signature(scene: Scene, size: Size) -> Hashable:
     run = scene.run
     return (
         None if run is None else (run.id, run.version, run.state),
-        tuple(r.state for r in scene.store.runs if not r.is_host), scene.now // 60,
+        tuple(r.state for r in scene.store.runs if not r.is_host), scene.now // 60, scene.alerts,
     )
 
 
@@ -102,6 +103,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
             right["elapsed"] = [("elapsed ", "dim"), (known.elapsed, "text")]
         if known.eta and known.eta != MISSING:
             right["eta"] = [("eta ", "dim"), (known.eta, "bright")]
+    left += [("  ", "blank"), *worst(scene)] if scene.alerts else []
     if view.paused_at is not None:
         left += [("  ", "blank"), ("❚❚ paused", "warning")]
     if view.filter:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmtop.chart.spark import sparkline
+from llmtop.ui.panels.alerts import GLYPHS
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.panels.header import STATES
@@ -96,6 +97,15 @@ def _trend(run: StoreRun, now: float, unicode: bool) -> list[Run]:
     return [(sparkline(columns.mean, TREND_CELLS, unicode=unicode), "raw-1")]
 
 
+def _alert(run: StoreRun, scene: Scene) -> Sequence[Run]:
+    """Return the worst alert of a run, in a word."""
+    found = next((one for one in scene.alerts if one.run == run.id), None)
+    if found is None:
+        return []
+    mark, role = GLYPHS[found.severity]
+    return [(f"{mark} {found.rule}", role)]
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the list."""
@@ -139,6 +149,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("P50", 7, 7, _text(lambda run, _: _quantile(run, 0.5))),
     Column("P99", 7, 6, _text(lambda run, _: _quantile(run, 0.99))),
     Column("LAST", 6, 3, _text(lambda run, scene: age_text(run, scene.now), "dim")),
+    Column("ALERTS", 14, 3, lambda run, scene: _alert(run, scene), right=False),
     Column("TREND", TREND_CELLS, 8, lambda run, scene: _trend(run, scene.now, not scene.ascii),
            right=False),
 )
@@ -147,9 +158,9 @@ MOST_UNBOXED = 4
 """Runs from which on a border costs none of them its line."""
 
 
-def fitting(cells: int) -> list[Column]:
-    """Return the columns that fit beside the name, in table order."""
-    shown = list(COLUMNS)
+def fitting(cells: int, alerts: bool = True) -> list[Column]:
+    """Return the columns that fit beside the name, in table order; `alerts`: there are some."""
+    shown = [column for column in COLUMNS if alerts or column.title != "ALERTS"]
     while shown and sum(column.cells + 2 for column in shown) + NAME_CELLS + 4 > cells:
         shown.remove(max(shown, key=lambda column: column.rank))
     return shown
@@ -157,7 +168,7 @@ def fitting(cells: int) -> list[Column]:
 
 def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
-    return scene.store.version, tuple(
+    return scene.store.version, scene.alerts, tuple(
         age_text(run, scene.now) for run in scene.store.runs if not run.is_host)
 
 
@@ -176,7 +187,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     """Return the list, scrolled so that the selected run can be seen."""
     runs = matching(scene.store, scene.view)
     columns_wide, lines = inner(size, _box_from(runs))
-    columns = fitting(columns_wide)
+    columns = fitting(columns_wide, bool(scene.alerts))
     taken = sum(column.cells + 2 for column in columns)
     name_cells = max(6, min(32, columns_wide - taken - 2))
     chosen = selected(scene.store, scene.view)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from llmtop.ui.board import Placed
 from llmtop.ui.panels.base import Scene
-from llmtop.ui.screens import gpus, log, overview, train
+from llmtop.ui.screens import alerts, gpus, log, overview, serve, train
 
 Place = Callable[[Scene, tuple[int, int]], list[Placed]]
 
 PLACES: dict[str, Place] = {
     "overview": overview.place, "train": train.place, "gpus": gpus.place, "log": log.place,
+    "alerts": alerts.place,
+    "serve": serve.place,
 }  # fmt: skip

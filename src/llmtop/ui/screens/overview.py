@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, capacity, row_counts, tile
-from llmtop.ui.panels import chart, events, log, runs, values, waiting, welcome
+from llmtop.ui.panels import alerts, chart, events, log, runs, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
 from llmtop.ui.specs import specs
@@ -49,7 +49,7 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
             return [Placed(chart.content(chosen), Box(0, 0, width, height))]
     top = run_list(scene, width, height)
     y = top[0].box.height if top else 0
-    below = _below(scene.shown.run, width, height)
+    below = _below(scene, scene.shown.run, width, height)
     taken = below[0].box.height if below else 0
     area = Box(0, y, width, height - y - taken)
     if values.is_table(scene.shown):
@@ -64,14 +64,15 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     return [*top, *placed, *below]
 
 
-def _below(run: Run, width: int, height: int) -> list[Placed]:
-    """Return what stands below the charts: events and output, side by side if there are both."""
+def _below(scene: Scene, run: Run, width: int, height: int) -> list[Placed]:
+    """Return what stands below the charts: events, alerts and output, side by side."""
     if height < EVENTS_FROM:
         if height < LOG_FROM or run.source not in PRINTED or not run.log:
             return []
         return [Placed(log.CONTENT, Box(0, height - LOG_HEIGHT, width, LOG_HEIGHT))]
-    contents = [content for content, some in ((events.CONTENT, run.events), (log.CONTENT, run.log))
-                if some]
+    known = ((events.CONTENT, run.events), (alerts.STRIP, [*scene.alerts, *scene.past]),
+             (log.CONTENT, run.log))
+    contents = [content for content, some in known if some]
     edges = [width * i // max(len(contents), 1) for i in range(len(contents) + 1)]
     y = height - EVENTS_HEIGHT
     return [Placed(content, Box(x, y, stop - x, EVENTS_HEIGHT))
