@@ -56,10 +56,12 @@ def address() -> str:
 class Serving:
     """A relay in a thread."""
 
-    def __init__(self, address: str, *sources: Source, **listening: Any) -> None:
+    def __init__(
+        self, address: str, *sources: Source, memory: int = MEMORY, **listening: Any
+    ) -> None:
         clock = SystemClock()
         self.listener = Listener(address, clock=clock, **listening)
-        self.relay = Relay([*sources], [self.listener], clock, memory_bytes=MEMORY)
+        self.relay = Relay([*sources], [self.listener], clock, memory_bytes=memory)
         self.store = self.relay.engine.store
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.relay.run, args=(self._stop,))

@@ -64,6 +64,16 @@ def _run(argv: list[str]) -> int:
         from llmtop.cli.check_format import run_check_format
 
         return run_check_format(rest, options.format)
+    if word == "keys":
+        from llmtop.cli.keys import run_keys
+
+        return run_keys(rest)
+    if word == "serve":
+        from llmtop.cli.serve import run_serve
+
+        return run_serve(options)
+    if options.listen:
+        raise UsageError("--listen is for llmtop serve")
     if not (options.once or options.json or sys.stdout.isatty()):
         print("llmtop: stdout is not a terminal, so this is --once", file=sys.stderr)  # noqa: T201
         options.once = True

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from llmtop.wire import HEADER, MAX_FRAME_BYTES, Kind
+import re
+
+from llmtop.wire import HEADER, MAX_SIDS, Kind
 
 BYTES_A_SECOND = 32 << 20
 """1.4 million samples a second."""
 MESSAGES_A_SECOND = 20_000
 """A frame each 50 us; a publisher sends twenty a second, and what is in its ring when asked."""
-NAME_BYTES = MAX_FRAME_BYTES
-"""DEFS at once: 4096 long names, which is all that one publisher may define."""
-NAME_BYTES_A_SECOND = 65_536
+NAMES = MAX_SIDS
+"""Names at once: all that one publisher may define, and a sixteenth of what a hub has room for."""
+NAMES_A_SECOND = 256
+"""Names more each second: who must begin again may, sixteen seconds later."""
 SESSIONS = 16
 """Sessions of one connection: a publisher has one, clients that send JSON some."""
+NEXT = re.compile(rb"\]\s*,\s*\[")
+"""Between two entries of DEFS."""
 MAX_PEERS = 8192
 """Connections remembered: twice as many as sessions are known."""
 
@@ -43,7 +48,7 @@ class Peers:
             peer = self._known[identity] = _Peer()
         second = int(now)
         if second != peer.second:
-            peer.names = max(0, peer.names - NAME_BYTES_A_SECOND * (second - peer.second))
+            peer.names = max(0, peer.names - NAMES_A_SECOND * (second - peer.second))
             peer.second, peer.bytes, peer.messages = second, 0, 0
         peer.bytes += len(data)
         peer.messages += 1
@@ -62,7 +67,8 @@ def _admit_kind(peer: _Peer, data: bytes) -> bool:
             peer.sessions.discard(data[8:16])
             return False
     elif kind == Kind.DEFS:
-        if peer.names + len(data) > NAME_BYTES:
+        names = len(NEXT.findall(data)) + 1
+        if peer.names + names > NAMES:
             return False
-        peer.names += len(data)
+        peer.names += names
     return True

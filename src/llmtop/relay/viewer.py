@@ -148,6 +148,10 @@ class Viewer:
             if entry.seq > opened.next:
                 self._miss(entry.channel, opened, entry.seq)
             opened.next = entry.seq + 1
+        elif entry.kind == Kind.HELLO:
+            # Others may be further in it.
+            self._outbox.append(entry.channel.hello(opened.next))
+            return
         self._outbox.append(entry.frame)
 
     def _miss(self, channel: Channel, opened: Opened, upcoming: int) -> None:

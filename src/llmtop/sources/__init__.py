@@ -40,6 +40,12 @@ def _hub(text: str, clock: Clock) -> Source:
     return Hub(clock=clock)
 
 
+def _relay(text: str, clock: Clock) -> Source:
+    from llmtop.sources.attach import Attach
+
+    return Attach(text, clock=clock)
+
+
 def _server(text: str, clock: Clock) -> Source:
     return _servers([text], clock, None)
 
@@ -53,7 +59,7 @@ def _servers(texts: Sequence[str], clock: Clock, settings: Settings | None) -> S
 
 WEB = ("http", "https")
 OPENERS: dict[str, Callable[[str, Clock], Source]] = {
-    "": _hub, "http": _server, "https": _server}
+    "": _hub, "http": _server, "https": _server, "tcp": _relay, "ipc": _relay}
 """URL scheme -> what opens such a source; "" is the hub that this user's runs connect to."""
 
 

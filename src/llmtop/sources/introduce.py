@@ -20,6 +20,8 @@ from llmtop.samples import (
 from llmtop.wire import clean_name
 
 PHASES = ("train", "eval", "serve")
+HOST_PHASE = "host"
+"""Of a machine, which a relay passes on but no publisher is."""
 KINDS: tuple[SeriesKind, ...] = get_args(SeriesKind)
 DIRECTIONS: tuple[Better, ...] = get_args(Better)
 ENDS: dict[str, EndReason] = {
@@ -96,6 +98,7 @@ def read_hello(hello: Mapping[str, Any], key: str, source: str) -> RunInfo:
     """
     if hello.get("role", "publisher") not in ("publisher", "relay"):
         raise WireError(f"role {clean_text(hello.get('role'), 20)!r} does not publish")
+    phases = (*PHASES, HOST_PHASE) if hello.get("role") == "relay" else PHASES
     host, phase, tags = hello.get("host"), hello.get("phase"), hello.get("tags")
     return RunInfo(
         key=key,
@@ -104,7 +107,7 @@ def read_hello(hello: Mapping[str, Any], key: str, source: str) -> RunInfo:
         pid=whole(hello.get("pid"), 1, 1 << 31) or 0,
         rank=whole(hello.get("rank"), 0, 1 << 20),
         world_size=whole(hello.get("world_size"), 1, 1 << 20),
-        phase=phase if isinstance(phase, str) and phase in PHASES else "train",
+        phase=phase if isinstance(phase, str) and phase in phases else "train",
         started=seconds(hello.get("started"), 0.0),
         total_steps=whole(hello.get("total_steps"), 1, LARGEST),
         source=source,
