@@ -60,6 +60,7 @@ def open_named(options: argparse.Namespace) -> list[Source]:
 
 def run_watch(options: argparse.Namespace) -> int:
     """Show the screen until it is left; return the exit code."""
+    from llmtop.cli.servers import limits
     from llmtop.ui.app import LlmtopApp
     from llmtop.ui.terminal.crash import run_app
 
@@ -68,4 +69,7 @@ def run_watch(options: argparse.Namespace) -> int:
         os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     options.screen = True
     fps = options.fps or (FPS_SSH if over_ssh else FPS_LOCAL)
-    return run_app(lambda: LlmtopApp(lambda: build_engine(options), fps=fps, theme=options.theme))
+    slos = limits(options)
+    return run_app(lambda: LlmtopApp(
+        lambda: build_engine(options), fps=fps, theme=options.theme, slos=slos,
+    ))  # fmt: skip

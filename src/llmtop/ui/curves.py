@@ -40,6 +40,8 @@ AUTO_SHARE = 0.015
 GAP_FACTOR = 4.0
 """A hole is a gap when it is this many times the usual spacing of the points; else it is drawn
 through, because points that lie further apart than dot columns are no gap."""
+SCRAPED = "scrape"
+"""Kind of source whose counters are looked at, not told."""
 MOST_EARLIER = 3
 """Earlier attempts drawn behind the present one."""
 
@@ -59,11 +61,15 @@ class Curve:
     faint: bool = False
     latest: float | None = None
     """The newest value as logged, NaN included."""
+    mark: str = ""
+    """Before the newest value: "≈" an estimate from a server's buckets, "≥" beyond the last."""
 
 
 def curves(spec: ChartSpec, shown: Shown, axis: Axis, grid: Grid, smoothing: float) -> list[Curve]:
     """Return the curves of a chart, most important first, earlier attempts last."""
     members = {name: shown.named[name] for name in spec.names if name in shown.named}
+    if spec.kind == "ratio":
+        return [_ratio(spec, [found[0] for found in members.values()], axis, grid)]
     if spec.kind == "distribution" and axis != "step":
         return [c for found in list(members.values())[:2] for c in _percentiles(found[0], grid)]
     out = [_curve(i, name, found, axis, grid, smoothing)
@@ -102,12 +108,17 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
     since = None if last is None else last.time - RECENT_SECONDS
     now = series.quantiles(QUANTILES, since)
     found = []
-    for q, row, value, (colour, faint) in zip(QUANTILES, table, now.values, SHADES, strict=True):
+    scraped = now.method == "histogram"
+    beyond = np.isinf(now.high) if now.high is not None else np.zeros(len(QUANTILES), bool)
+    for q, row, value, over, (colour, faint) in zip(
+        QUANTILES, table, now.values, beyond, SHADES, strict=True
+    ):
         need = LEAST_OBSERVED.get(q, 1)
         line = np.repeat(np.where(seen >= need, row, np.nan), stretch)[: grid.count]
         line[~np.isfinite(columns.mean)] = np.nan
         found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
-                           latest=float(value) * factor if now.n >= need else np.nan))
+                           latest=float(value) * factor if now.n >= need else np.nan,
+                           mark="≥" if over else "≈" if scraped else ""))
     # History that came folded has no percentiles in time, but minimum and maximum.
     bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
     found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan) * factor,
@@ -153,8 +164,40 @@ def _curve(
                  _through(columns.high) * factor, bad, latest=latest)
 
 
+def _ratio(spec: ChartSpec, parts: list[Series], axis: Axis, grid: Grid) -> Curve:
+    """Return one counter over another, each column's worth of both."""
+    above, below = (part.buckets(axis, grid.start, grid.stop, grid.count) for part in parts)
+    line = np.divide(above.sum, below.sum, out=np.full(grid.count, np.nan), where=below.sum > 0)
+    last = parts[1].last
+    since = grid.start if last is None else last.time - RECENT_SECONDS
+    of = float(parts[1].buckets("time", since, grid.stop, 1).sum[0]) if last else 0.0
+    hits = float(parts[0].buckets("time", since, grid.stop, 1).sum[0]) if of > 0 else 0.0
+    return Curve(spec.title, 0, _through(line), latest=hits / of if of > 0 else np.nan)
+
+
+def _looked_at(n: F8, sums: F8, grid: Grid) -> F8:
+    """Return increments a second of a counter that is looked at from time to time.
+
+    Each look tells of the time since the one before, however many columns that is.
+    """
+    at = np.flatnonzero(n > 0)
+    rate = np.full(grid.count, np.nan)
+    if len(at) < 2:
+        return rate
+    gaps = np.diff(at)
+    rate[at[1:]] = sums[at[1:]] / (gaps * grid.width)
+    if np.median(gaps) == 1:
+        # The newest column is still to be filled.
+        rate[at[-1]] = np.nan
+    return _through(rate)
+
+
 def _rates(series: Series, sums: F8, axis: Axis, grid: Grid, smoothing: float) -> F8:
     """Return increments a second (on the step axis: a step) while the counter was alive."""
+    if series.run.source == SCRAPED and axis != "step":
+        n = series.buckets(axis, grid.start, grid.stop, grid.count).n
+        looked = _looked_at(n, sums, grid)
+        return _smooth(looked, np.ones(grid.count), min(smoothing, 0.9))
     span = series.extent(axis) or (grid.start, grid.stop)
     first, last = grid.column(span[0]), grid.column(span[1])
     rate = sums / grid.width

@@ -19,6 +19,8 @@ USUAL_SHARE = 0.02
 SPIKE_HEIGHT = 2.0
 """How far beyond the usual raw samples a spike may widen the range, in heights of the usual: it is
 seen for what it is, and what rises higher is drawn at the edge instead of flattening the rest."""
+LIMIT_NEAR = 2.0
+"""A limit further from the data than this factor would flatten them."""
 BEGINNING = 0.08
 """Share of a run's columns that count as its beginning: a loss falls from ln(vocabulary) there."""
 HEADROOM = 0.6
@@ -45,7 +47,8 @@ class Reach(NamedTuple):
 
 
 def reach(
-    found: Sequence[Curve], *, filled: bool, log: bool, whole: bool, unit: str = ""
+    found: Sequence[Curve], *, filled: bool, log: bool, whole: bool, unit: str = "",
+    limit: float | None = None,
 ) -> Reach:
     """Return the y range of curves.
 
@@ -56,8 +59,11 @@ def reach(
         whole: the run is shown from its beginning, and lower is better: its first, high values
             may leave the chart at the top.
         unit: bytes have round edges in their binary unit.
+        limit: what was promised; it is in sight where the data are near it.
     """
     low, high = _edges(found, 0)
+    if limit is not None and low / LIMIT_NEAR < limit < high * LIMIT_NEAR:
+        low, high = min(low, limit), max(high, limit)
     if filled and not log:
         low = min(low, 0.0)
     cut = 0

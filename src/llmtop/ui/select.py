@@ -32,6 +32,8 @@ def _mentions(run: Run, text: str) -> bool:
 def selected(store: Store, view: View) -> Run | None:
     """Return the run that is drawn large: the chosen one, else the liveliest newest training."""
     runs = matching(store, view)
+    if view.screen == "serve":
+        runs = [run for run in runs if run.phase == "serve"] or runs
     chosen = next((run for run in runs if run.id == view.run), None)
     if chosen is not None or not runs:
         return chosen

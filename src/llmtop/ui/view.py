@@ -43,6 +43,8 @@ class View:
     focus: str = ""
     maximised: bool = False
     theme: str = ""
+    slos: tuple[tuple[str, float], ...] = ()
+    """Latency -> seconds that were promised."""
 
     @property
     def crosshair(self) -> float | None:

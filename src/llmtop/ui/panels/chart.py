@@ -42,6 +42,8 @@ MOST_VALUES = 3
 """Curves named in the title; the others are named at their ends."""
 SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
+ALL_FROM = 48
+"""Titles narrower than this name p50 and p99 only."""
 DOTS_A_MARK = 20
 """Dot columns a mark needs: closer ones would stand like a fence before the data."""
 HIGHEST = "p99"
@@ -167,7 +169,8 @@ def title_values(
     out: list[Run] = []
     shown = [c for c in found if not c.faint or spec.kind == "distribution"][:MOST_VALUES]
     if spec.kind == "distribution":
-        shown = shown[::-1]
+        # Where there is no room for all, the middle one says least.
+        shown = shown[::-1] if width >= ALL_FROM else shown[::-2]
     for curve in shown:
         value = _value_at(curve, cursor)
         if spec.kind == "distribution" and value is not None and np.isnan(value):
