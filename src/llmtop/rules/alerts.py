@@ -49,6 +49,8 @@ class Alerts:
         """
         self.problem = ""
         """Why alerts could not be remembered."""
+        self.timed = True
+        """When the data came about is known; if not, no silence in it means anything."""
         self.left_out = 0
         """Alerts there was no room for."""
         self._given = rules
@@ -154,7 +156,7 @@ class Alerts:
 
     def _round(self, store: Store, changed: frozenset[int], now: float) -> Round:
         for run in store.runs:
-            if run.state == "live":
+            if run.state == "live" and self.timed:
                 self._followed.add(run.id)
             followed = run.id in self._followed and run.state in ("live", "stale")
             moment = now if followed else run.last_seen
@@ -182,8 +184,8 @@ class Alerts:
                 self.left_out += 1
                 return
             kept = places[verdict.place] = _Kept(Life(), _alert(rule, verdict))
+        adopted = kept.life.idle and bool(verdict.holds) and self._adopt(kept, verdict)
         life = kept.life
-        adopted = life.idle and bool(verdict.holds) and self._adopt(kept, verdict)
         change: Change = "fired" if adopted else advance(
             life, rule, verdict.holds, verdict.clears, max(verdict.time, life.last_known))
         alert = self._take(rule, kept, verdict, change)

@@ -27,11 +27,20 @@ MAX_SAMPLES = 20_000_000
 """Samples read of one log: 600 MB; what is behind them is not judged."""
 
 
-def replay(store: Store, alerts: Alerts, sources: Sequence[Source]) -> list[Alert]:
-    """Live through what sources hold now; return all that fired, in order, as it was at the end."""
+def replay(
+    store: Store, alerts: Alerts, sources: Sequence[Source], *, slices: int = MAX_SLICES
+) -> list[Alert]:
+    """Live through what sources hold now; return all that fired, in order, as it was at the end.
+
+    Args:
+        store: an empty one.
+        alerts: the rules, not used yet.
+        sources: finished logs; of one that goes on, what it holds is taken.
+        slices: pieces each is fed in, at most.
+    """
     found: dict[tuple[str, float, int], Alert] = {}
     for number, source in enumerate(sources):
-        for alert in _live(store, alerts, number, _read(source)):
+        for alert in _live(store, alerts, number, _read(source), slices):
             if alert.fired_at is not None:
                 found[alert.key, alert.since, alert.step] = alert
     now = {(one.key, one.since, one.step): one for one in alerts.active}
@@ -50,14 +59,14 @@ def _read(source: Source) -> list[Batch]:
 
 
 def _live(
-    store: Store, alerts: Alerts, number: int, batches: Sequence[Batch]
+    store: Store, alerts: Alerts, number: int, batches: Sequence[Batch], most: int
 ) -> Iterator[Alert]:
     """Feed batches slice by slice; yield what is told on the way."""
     derivation = Derivation()
     events = sorted((one for batch in batches for one in batch.events), key=_time)
     ends = sorted((one for batch in batches for one in batch.ends), key=_time)
     parts = [batch.samples for batch in batches if batch.samples is not None]
-    slices = list(_slices(parts))
+    slices = list(_slices(parts, most))
     times = [float(part.time.min()) for part in slices[:1]]
     times += [one.time for one in events[:1]] + [one.time for one in ends[:1]]
     start = min(times, default=0.0)
@@ -66,11 +75,11 @@ def _live(
         store.apply(number, kept, start)
     before = start
     # Where some lines have no time, a pause may be only between what has one and what has none.
-    timed = all(run.tags.get("times") != "arrival" for run in store.runs)
+    alerts.timed = all(run.tags.get("times") != "arrival" for run in store.runs)
     for part in slices:
         now = max(float(part.time.max()), before)
         for pause in PAUSES:
-            if timed and pause < now - before:
+            if alerts.timed and pause < now - before:
                 yield from _judge(store, alerts, derivation, before + pause)
         store.apply(number, Batch(samples=part, events=_upto(events, now)), now)
         yield from _judge(store, alerts, derivation, now)
@@ -88,7 +97,7 @@ def _judge(
     return alerts.judge(store, changed, now)
 
 
-def _slices(parts: Sequence[Samples]) -> Iterator[Samples]:
+def _slices(parts: Sequence[Samples], most: int) -> Iterator[Samples]:
     """Yield all samples in order of time, those of one record together."""
     if not parts:
         return
@@ -100,8 +109,8 @@ def _slices(parts: Sequence[Samples]) -> Iterator[Samples]:
     time, step = whole.time[order], whole.step[order]
     fresh = (np.diff(time) > 0) | (np.diff(step) != 0)
     cuts = np.flatnonzero(fresh) + 1
-    if len(cuts) > MAX_SLICES:
-        cuts = cuts[np.linspace(0, len(cuts) - 1, MAX_SLICES).astype(np.int64)]
+    if len(cuts) > most:
+        cuts = cuts[np.linspace(0, len(cuts) - 1, most).astype(np.int64)]
     for at in np.split(order, cuts):
         if len(at):
             yield Samples(whole.series[at], whole.time[at], whole.step[at], whole.value[at])
