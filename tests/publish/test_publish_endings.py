@@ -34,6 +34,8 @@ ENDINGS: dict[str, tuple[str, int, dict[str, str] | None]] = {
         {"reason": "failed", "text": "KeyError: 'k'"},
     ),
     "is interrupted": (
+        # What was started in the background of a shell ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "os.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)", -signal.SIGINT,
         {"reason": "failed", "text": "KeyboardInterrupt"},
     ),
