@@ -46,6 +46,20 @@ def _relay(text: str, clock: Clock) -> Source:
     return Attach(text, clock=clock)
 
 
+def _ssh(text: str, clock: Clock) -> Source:
+    from llmtop.sources.ssh import Ssh
+
+    source = Ssh(text, clock=clock)
+    source.connect()
+    return source
+
+
+def _subscribe(text: str, clock: Clock) -> Source:
+    from llmtop.sources.subscribe import Subscribe
+
+    return Subscribe(text, clock=clock)
+
+
 def _server(text: str, clock: Clock) -> Source:
     return _servers([text], clock, None)
 
@@ -59,7 +73,8 @@ def _servers(texts: Sequence[str], clock: Clock, settings: Settings | None) -> S
 
 WEB = ("http", "https")
 OPENERS: dict[str, Callable[[str, Clock], Source]] = {
-    "": _hub, "http": _server, "https": _server, "tcp": _relay, "ipc": _relay}
+    "": _hub, "http": _server, "https": _server, "tcp": _relay, "ipc": _relay,
+    "ssh": _ssh, "sub": _subscribe}
 """URL scheme -> what opens such a source; "" is the hub that this user's runs connect to."""
 
 

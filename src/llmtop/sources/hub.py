@@ -58,10 +58,18 @@ class Hub:
 
     name = "local"
 
-    def __init__(self, directory: Path | None = None, *, clock: Clock) -> None:
-        """Meet in `directory`, by default the one publishers of this user look into."""
+    def __init__(
+        self, directory: Path | None = None, *, clock: Clock, source: str = "local"
+    ) -> None:
+        """Meet in `directory`, by default the one publishers of this user look into.
+
+        Args:
+            directory: where the socket is bound.
+            clock: the clock.
+            source: how the runs came here, as runs say it.
+        """
         self._directory, self._clock = directory, clock
-        self.intake = Intake(clock)
+        self.intake = Intake(clock, source)
         self._take = self.intake.frame
         self._poll_milliseconds = POLL_MILLISECONDS
         self._tail = False
@@ -93,8 +101,7 @@ class Hub:
                 if turned - ticked >= TICK_SECONDS:
                     ticked = turned
                     intake.tick()
-                    if path is not None and not path.exists():
-                        raise SourceError(f"{path} was removed")
+                    self._check(path)
                 self._answer(socket)
                 ready = not caught_up and self._is_caught_up(turned - started)
                 caught_up = caught_up or ready
@@ -102,11 +109,19 @@ class Hub:
                 if batch is not None:
                     yield batch
 
+    def _check(self, path: Path | None) -> None:
+        """Raise SourceError if nothing can come any more."""
+        if path is not None and not path.exists():
+            raise SourceError(f"{path} was removed")
+
+    def _new_path(self, directory: Path) -> Path:
+        return new_socket_path(directory)
+
     @contextmanager
     def _bound(self) -> Iterator[tuple[zmq.Socket[bytes], Path | None]]:
         directory = checked_dir() if self._directory is None else self._directory
         sweep(directory, self._clock)
-        path = new_socket_path(directory)
+        path = self._new_path(directory)
         with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
             for option, value in OPTIONS.items():
                 socket.setsockopt(option, value)
