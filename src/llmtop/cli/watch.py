@@ -16,26 +16,17 @@ FPS_SSH = 2.0
 
 def build_engine(options: argparse.Namespace) -> Engine:
     """Return the engine over the sources that the command line names."""
+    from llmtop.cli.local import local_sources
     from llmtop.cli.rules import build_alerts
-    from llmtop.cli.servers import discovers, server_settings
     from llmtop.clock import SystemClock
     from llmtop.engine import Engine
-    from llmtop.sources import open_source
     from llmtop.store import Store
 
     clock = SystemClock()
     named: list[Source] = list(getattr(options, "sources", None) or ())
     # A command may publish besides what it prints.
-    local: list[Source] = []
-    if not named or getattr(options, "command", None):
-        from llmtop.sources.hardware import Hardware
-
-        local = [open_source("", clock), Hardware(clock)]
-        if discovers(options):
-            from llmtop.sources.scraping.nearby import Nearby
-
-            local.append(Nearby(clock=clock, settings=server_settings(options)))
-    sources = [*named, *local]
+    own = not named or getattr(options, "command", None)
+    sources = [*named, *(local_sources(options, clock) if own else ())]
     # Only a screen tells alerts of its own accord, so only it has to remember what it told.
     remember = getattr(options, "screen", False)
     alerts = build_alerts(options, remember=remember)
