@@ -1,7 +1,8 @@
 """What counters grew by between two looks: never less than nothing.
 
 A value below the one before it, or a server that says it began anew, counts from zero, as in
-Prometheus. A sample that was not there at the last look has no increment yet.
+Prometheus. A sample that was not there at the last look has no increment yet, unless the page
+tells that it was made since.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from llmtop.sources.scraping.plan import F8, Plan
 
 CREATED = "_created"
 STARTED = "process_start_time_seconds"
+GROWING = ("_total", "_bucket", "_sum", "_count", "")
+"""What stands for `_created` in the names of the samples whose time of birth it tells."""
+SKEW_SECONDS = 60.0
+"""What the clocks of two machines may differ by. A sample made before the last look was on the
+last page too; only what a router has just begun to tell of can be older."""
 
 
 class Growth(NamedTuple):
@@ -114,4 +120,26 @@ def births(samples: Sequence[Sample]) -> list[int]:
     return [
         place for place, sample in enumerate(samples)
         if sample.name == STARTED or sample.name.endswith(CREATED)
+    ]
+
+
+def newborn(
+    samples: Sequence[Sample], values: Sequence[float], since: float
+) -> dict[Sample, float]:
+    """Return 0 for each sample that the page says was made since a time (unix seconds)."""
+    made = {
+        (sample.name.removesuffix(CREATED), frozenset(sample.labels.items()))
+        for sample, value in zip(samples, values, strict=True)
+        if sample.name.endswith(CREATED) and value > since - SKEW_SECONDS
+    }
+    if not made:
+        return {}
+    return {sample: 0.0 for sample in samples if not made.isdisjoint(_families(sample))}
+
+
+def _families(sample: Sample) -> list[tuple[str, frozenset[tuple[str, str]]]]:
+    labels = frozenset(pair for pair in sample.labels.items() if pair[0] != "le")
+    return [
+        (sample.name[: len(sample.name) - len(suffix)], labels)
+        for suffix in GROWING if sample.name.endswith(suffix)
     ]

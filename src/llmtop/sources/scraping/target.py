@@ -11,7 +11,7 @@ import numpy as np
 
 from llmtop.metrics import BY_NAME, find
 from llmtop.samples import Batch, Bucketed, Event, RunInfo, Samples, SeriesInfo
-from llmtop.sources.scraping.counting import Births, Counting, Growth, births
+from llmtop.sources.scraping.counting import Births, Counting, Growth, births, newborn
 from llmtop.sources.scraping.engines import ENGINES
 from llmtop.sources.scraping.exposition import Page, Reader, Sample
 from llmtop.sources.scraping.extra import extra_engine
@@ -30,6 +30,8 @@ MAX_PIECES = 60
 """Parts that one increment over a long silence is cut into, so that its rate is no spike."""
 RESTARTED_SHARE = 0.5
 """Part of a server's counters that fall together when it began anew."""
+MOST_OBSERVED = 2.0**53
+"""Observations beyond which a page's numbers are no counts any more: float64 skips some."""
 MEAN = "_mean"
 
 
@@ -105,6 +107,8 @@ class Target:
     def _replan(self, page: Page, look: Look) -> list[RunInfo]:
         """Make plans for a page with other samples than the last; return the runs that are new."""
         known: dict[Sample, float] = {}
+        if self._last is not None:
+            known = newborn(page.samples, page.values, self._last.time)
         before = {one.key: one for one in self._watched}
         for one in self._watched:
             one.counting.remember(self._samples, known)
@@ -256,6 +260,7 @@ class _Turn:
         elif upto[-1] != count:
             self._warn(slot.name, f"{slot.name}: its buckets hold {upto[-1]:g} observations, "
                                   f"its count is {count:g}")
+        upto = np.minimum(upto, MOST_OBSERVED)
         counts = np.rint(np.diff(upto, prepend=0.0)).astype(np.int64)
         seen = int(counts.sum())
         # The mean is that of the page's own sum and count.
