@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tests.bench.alerts import alerts
 from tests.bench.flow import flow
 from tests.bench.log import log
 from tests.bench.overview import overview
@@ -23,6 +24,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
+    "alerts": ("Alert rules", alerts),
 }
 
 

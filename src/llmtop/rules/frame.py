@@ -19,7 +19,7 @@ FIRST_GUESS = 64
 """Points fetched for a window of time whose density is not known yet."""
 EVERYTHING = 1 << 40
 GUESS_SLACK = 16
-"""Points fetched beyond those that were in the window last time, besides a quarter of them."""
+"""Points fetched beyond those that were in the window last time, besides a sixteenth of them."""
 
 
 class Fetched(NamedTuple):
@@ -149,7 +149,7 @@ class Frame:
         inside = np.bincount(
             np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)
         ).astype(np.int64)
-        self._guess[key] = inside + inside // 4 + GUESS_SLACK
+        self._guess[key] = inside + inside // 16 + GUESS_SLACK
         gone = np.array([one.n for one in chosen.series], np.int64) > counts
         short = gone & (oldest > start) & (counts < asked)
         return Fetched(_scaled(points.pick(keep), chosen, inside), inside, short)

@@ -19,6 +19,8 @@ from llmtop.store.points import starts_of
 
 ROBUST = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""
+SPARSEST = 4
+"""Cells a point for which values are still laid out as rows, one a target."""
 EMA_POINTS = 20
 """Length of an exponential mean whose window is not in points."""
 
@@ -61,6 +63,18 @@ class Stretches:
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     @cached_property
+    def everywhere(self) -> bool:
+        """Whether there are targets and each has points, as is usual."""
+        return len(self.counts) > 0 and bool(self.counts.all())
+
+    @cached_property
+    def rows(self) -> F8 | None:
+        """The values, a row a target, where all have the same number of them."""
+        if not self.everywhere or (self.counts != self.counts[0]).any():
+            return None
+        return self.value.reshape(len(self.counts), -1)
+
+    @cached_property
     def finite(self) -> Stretches:
         """The same without NaN and infinities."""
         good = np.isfinite(self.value)
@@ -70,8 +84,18 @@ class Stretches:
 
     @cached_property
     def ordered(self) -> F8:
-        """The values, sorted within each target."""
-        return self.value[np.lexsort((self.value, self.target))]
+        """The values, none of them NaN, sorted within each target."""
+        if self.rows is not None:
+            return np.sort(self.rows, axis=1).ravel()
+        width = int(self.counts.max(initial=0))
+        if width * len(self.counts) > SPARSEST * len(self.value):
+            return self.value[np.lexsort((self.value, self.target))]
+        # A sort of rows is ten times faster than one by two keys.
+        filled = np.arange(width) < self.counts[:, None]
+        rows = np.full(filled.shape, np.inf)
+        rows[filled] = self.value
+        rows.sort(axis=1)
+        return rows[filled]
 
     def pick(self, at: NDArray[np.bool_]) -> Stretches:
         """Return the points where `at` is true."""
@@ -83,6 +107,9 @@ class Stretches:
 
     def reduce(self, by: np.ufunc, values: F8) -> F8:
         """Return `by` over each target's part of `values`, NaN for those without any."""
+        if self.everywhere:
+            reduced: F8 = by.reduceat(values, self.starts)
+            return reduced
         out = np.full(len(self.counts), np.nan)
         some = self.counts > 0
         if some.any():
@@ -91,6 +118,8 @@ class Stretches:
 
     def at(self, index: I8, values: F8) -> F8:
         """Return values[index] where a target has points, else NaN."""
+        if self.everywhere:
+            return values[index]
         out = np.full(len(self.counts), np.nan)
         some = self.counts > 0
         out[some] = values[index[some]]
@@ -217,15 +246,21 @@ def age(of: Stretches) -> Numbers:
 def zscore(of: Stretches) -> Numbers:
     """Return how many robust deviations the newest value is off those before it."""
     good = of.finite
-    ends = good.starts + good.counts - 1
-    newest = good.at(ends, good.value)
-    before = np.ones(len(good.value), np.bool_)
-    before[ends[good.counts > 0]] = False
-    rest = good.pick(before)
-    middle = rest.quantiles(0.5)
-    off = np.abs(rest.value - middle[rest.target])
-    spread = ROBUST * Stretches(rest.time, off, rest.counts, rest.moment).quantiles(0.5)
-    known = (rest.counts > 1) & (spread > 0)
+    if good.rows is not None and good.rows.shape[1] > 1:
+        newest, before = good.rows[:, -1], good.rows[:, :-1]
+        middle = np.median(before, axis=1)
+        spread = ROBUST * np.median(np.abs(before - middle[:, None]), axis=1)
+        known = spread > 0
+    else:
+        ends = good.starts + good.counts - 1
+        newest = good.at(ends, good.value)
+        kept = np.ones(len(good.value), np.bool_)
+        kept[ends[good.counts > 0]] = False
+        rest = good.pick(kept)
+        middle = rest.quantiles(0.5)
+        off = np.abs(rest.value - middle[rest.target])
+        spread = ROBUST * Stretches(rest.time, off, rest.counts, rest.moment).quantiles(0.5)
+        known = (rest.counts > 1) & (spread > 0)
     far = newest - middle
     return Numbers(np.divide(far, spread, out=np.full(len(far), np.nan), where=known), known)
 
