@@ -69,3 +69,8 @@ def parse_slo(text: str) -> dict[str, float]:
             raise UsageError(f"--slo: {key}={value}: write a time as 200ms or 1.5s")
         limits[metric] = seconds
     return limits
+
+
+def limit_text(seconds: float) -> str:
+    """Return a limit as short as people write it: "200ms", "1.5s"."""
+    return f"{seconds * 1e3:.4g}ms" if seconds < 1 else f"{seconds:.4g}s"

@@ -175,28 +175,33 @@ def _ratio(spec: ChartSpec, parts: list[Series], axis: Axis, grid: Grid) -> Curv
     return Curve(spec.title, 0, _through(line), latest=hits / of if of > 0 else np.nan)
 
 
-def _looked_at(n: F8, sums: F8, grid: Grid) -> F8:
+def _looked_at(series: Series, sums: F8, axis: Axis, grid: Grid) -> F8:
     """Return increments a second of a counter that is looked at from time to time.
 
     Each look tells of the time since the one before, however many columns that is.
     """
-    at = np.flatnonzero(n > 0)
     rate = np.full(grid.count, np.nan)
-    if len(at) < 2:
+    if axis == "step":
         return rate
-    gaps = np.diff(at)
-    rate[at[1:]] = sums[at[1:]] / (gaps * grid.width)
-    if np.median(gaps) == 1:
-        # The newest column is still to be filled.
-        rate[at[-1]] = np.nan
+    raw = series.points(axis, grid.start, grid.stop)
+    passed = np.diff(raw.time)
+    if len(passed) and np.median(passed) > grid.width and (passed > 0).all():
+        shift = series.run.started if axis == "elapsed" else 0.0
+        at = [grid.column(x) for x in (raw.time[1:] - shift).tolist()]
+        rate[np.clip(at, 0, grid.count - 1)] = raw.value[1:] * series.factor / passed
+        return _through(rate)
+    n = series.buckets(axis, grid.start, grid.stop, grid.count).n
+    some = np.flatnonzero(n > 0)
+    rate[some] = sums[some] / grid.width
+    # The first column and the newest are not looked at in full.
+    rate[some[:1]] = rate[some[-1:]] = np.nan
     return _through(rate)
 
 
 def _rates(series: Series, sums: F8, axis: Axis, grid: Grid, smoothing: float) -> F8:
     """Return increments a second (on the step axis: a step) while the counter was alive."""
-    if series.run.source == SCRAPED and axis != "step":
-        n = series.buckets(axis, grid.start, grid.stop, grid.count).n
-        looked = _looked_at(n, sums, grid)
+    if series.run.source == SCRAPED:
+        looked = _looked_at(series, sums, axis, grid)
         return _smooth(looked, np.ones(grid.count), min(smoothing, 0.9))
     span = series.extent(axis) or (grid.start, grid.stop)
     first, last = grid.column(span[0]), grid.column(span[1])

@@ -21,6 +21,7 @@ from llmtop.chart import (
     x_ticks,
 )
 from llmtop.metrics import BY_NAME as METRICS_BY_NAME
+from llmtop.slo import limit_text
 from llmtop.ui.curves import Curve, curves, newest
 from llmtop.ui.panels.alerts import GLYPHS as SEVERITIES
 from llmtop.ui.panels.base import Content, Scene, Size
@@ -146,7 +147,7 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
     limit = _limit(spec, scene)
     y = reach(found, filled=spec.filled, log=log, whole=whole and spec.better == "down",
               unit=spec.unit, limit=limit)
-    slo = f"slo {format_seconds(limit).replace(' ', '')}" if limit else ""
+    slo = f"slo {limit_text(limit)}" if limit else ""
     picture = plot(
         Plot(
             traces=[_trace(curve, spec, y, limit) for curve in found],

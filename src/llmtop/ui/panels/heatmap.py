@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmtop.chart import Area, Grid, column_grid, nice_range, plot_area, x_ticks
+from llmtop.slo import limit_text
 from llmtop.store import density
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner, is_boxed
@@ -127,7 +128,7 @@ def _body(
             else:
                 row.append((glyph, role))
         if here and limit is not None and area.right:
-            row.append((f" slo {format_seconds(limit).replace(' ', '')}", "critical"))
+            row.append((f" slo {limit_text(limit)}", "critical"))
         rows.append(tuple(row))
     return rows
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from llmtop.rules.serving import goodput, kept, phases, ratio, series_of
+from llmtop.slo import limit_text
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.rows import Row, Run, clip, width
@@ -104,8 +105,8 @@ def _promise_row(run: StoreRun, scene: Scene, columns: int) -> Row:
         out += [("goodput ", "dim"), (_between(whole.least, whole.most), role)]
     for one in parts:
         role = "critical" if one.most < PROMISED else "text"
-        out += [("  ", "blank"), (f"{SHORT.get(one.metric, one.metric)}≤"
-                                  f"{format_seconds(one.limit).replace(' ', '')} ", "dim"),
+        out += [("  ", "blank"), (f"{SHORT.get(one.metric, one.metric)}≤{limit_text(one.limit)} ",
+                                  "dim"),
                 (_between(one.least, one.most, one.share), role)]
     for name, text in (("prefix_cache_hit_rate", "prefix hits"),
                        ("spec_decode_acceptance", "drafts accepted")):

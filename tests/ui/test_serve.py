@@ -1,0 +1,237 @@
+"""The Serve screen: what it places, what it says, at every size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scenes import T0, World, serving, training
+
+from llmtop.samples import Batch, Bucketed, RunInfo, SeriesInfo
+from llmtop.ui.board import Placed
+from llmtop.ui.panels import absent, chart, heatmap, server, unserved
+from llmtop.ui.panels.base import Scene, Size
+from llmtop.ui.rows import plain, width
+from llmtop.ui.screens.serve import place
+from llmtop.ui.specs import ChartSpec
+
+SIZES = [(160, 42), (120, 37), (80, 21), (60, 12), (200, 60)]
+TTFT = ChartSpec("ttft", "ttft", "seconds", "distribution", ("ttft_seconds",), "down")
+BOUNDS = np.array([0.1, 0.25, 0.5, 1.0, 30.0, np.inf])
+
+
+def placed(scene: Scene, size: tuple[int, int]) -> dict[str, Placed]:
+    return {one.key: one for one in place(scene, size)}
+
+
+def text(scene: Scene, one: Placed) -> str:
+    size = Size(one.box.width, one.box.height)
+    rows = one.content.frame(scene, size)
+    assert all(width(row) <= size.width for row in rows), one.key
+    return plain(rows)
+
+
+def scraped(world: World, counts: list[int], looks: int = 100, **tags: object) -> None:
+    """Add a server whose TTFT is known by bucket, a look a second."""
+    world._apply(
+        runs=(RunInfo("box", "box", phase="serve", source="scrape", started=T0, tags=tags),),
+        series=(SeriesInfo(900, "box", "ttft_seconds", "distribution", "seconds", bucketed=True),),
+    )
+    parts = tuple(
+        Bucketed(900, T0 + at, T0 + at + 1, BOUNDS, np.array(counts), float(sum(counts)))
+        for at in range(looks)
+    )
+    world.clock.now = T0 + looks
+    world.store.apply(0, Batch(bucketed=parts, alive=("box",)), world.clock.now)
+    world.store.commit(world.clock.now)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_panels_fill_the_screen_and_lie_in_it(size: tuple[int, int]) -> None:
+    world = World()
+    serving(world)
+    scene = world.scene(screen="serve")
+    covered = np.zeros((size[1], size[0]), dtype=int)
+    for one in place(scene, size):
+        box = one.box
+        if box.y < size[1]:
+            assert box.x + box.width <= size[0]
+            assert box.y + box.height <= size[1]
+            covered[box.y : box.y + box.height, box.x : box.x + box.width] += 1
+            text(scene, one)
+    assert (covered == 1).all()
+
+
+@pytest.mark.parametrize("size", SIZES[:3])
+def test_the_keys_reach_every_panel(size: tuple[int, int]) -> None:
+    world = World()
+    serving(world)
+    order = [one.key for one in place(world.scene(screen="serve"), size) if one.content.focusable]
+    assert {"ttft", "itl", "e2e", "heat", "tokens", "requests", "queue", "kv_cache"} <= set(order)
+    for key in order:
+        here = placed(world.scene(screen="serve", focus=key), size)[key].box
+        assert here.y + here.height <= size[1]
+        alone = place(world.scene(screen="serve", focus=key, maximised=True), size)
+        assert [(one.key, one.box) for one in alone] == [(key, (0, 0, *size))]
+
+
+def test_the_screen_is_of_a_server_even_when_a_training_is_selected() -> None:
+    world = World()
+    training(world)
+    serving(world)
+    trained = next(run.id for run in world.store.runs if run.phase == "train")
+    assert world.scene(run=trained).run is not None
+    shown = world.scene(screen="serve", run=trained).run
+    assert shown is not None
+    assert shown.phase == "serve"
+
+
+def test_without_a_server_it_says_how_to_watch_one() -> None:
+    world = World()
+    (one,) = place(world.scene(screen="serve"), (100, 30))
+    assert one.content is unserved.CONTENT
+    assert "llmtop http://HOST:PORT" in text(world.scene(screen="serve"), one)
+    training(world)
+    scene = world.scene(screen="serve")
+    (one,) = place(scene, (100, 30))
+    assert "gpt-small is no inference server" in text(scene, one)
+
+
+def test_what_is_not_there_says_why() -> None:
+    world = World()
+    serving(world)
+    scene = world.scene(screen="serve")
+    shown = placed(scene, (160, 42))
+    assert "run.request() measures it" in text(scene, shown["tpot"])
+    world = World()
+    scraped(world, [10, 0, 0, 0, 0, 0], missing={"kv_cache_usage": "TGI does not tell it"})
+    scene = world.scene(screen="serve")
+    shown = placed(scene, (160, 42))
+    assert "TGI does not tell it" in text(scene, shown["kv_cache"])
+    assert absent.why(scene, "e2e_seconds") == "nothing observed since llmtop looks"
+
+
+def test_percentiles_from_buckets_are_marked_as_estimates() -> None:
+    world = World()
+    scraped(world, [5, 3, 1, 1, 0, 0])
+    head = plain(chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))[:1])
+    assert "p50 ≈100 ms" in head
+    assert "p99 ≈" in head
+
+
+def test_a_percentile_beyond_the_last_bound_is_at_least_that() -> None:
+    world = World()
+    scraped(world, [0, 0, 0, 0, 1, 9])
+    head = plain(chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))[:1])
+    assert "p50 ≥30.0 s" in head
+    assert "p99 ≥30.0 s" in head
+
+
+def test_few_observations_behind_buckets_make_no_p99() -> None:
+    world = World()
+    scraped(world, [1, 0, 0, 0, 0, 0], looks=50)
+    head = plain(chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))[:1])
+    assert "p99 --" in head
+
+
+def test_a_promise_is_drawn_and_p99_turns_critical_above_it() -> None:
+    world = World()
+    serving(world)
+    scene = world.scene(screen="serve", slos=(("ttft_seconds", 0.3),))
+    rows = chart.frame(TTFT, scene, Size(90, 12))
+    assert "slo 300ms" in plain(rows)
+    assert any(role == "critical" and any("⠀" < c <= "⣿" for c in part)
+               for row in rows for part, role in row)
+    calm = chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))
+    assert not any(role == "critical" for row in calm for _, role in row)
+
+
+def test_the_server_strip_tells_phases_and_goodput() -> None:
+    world = World()
+    serving(world)
+    run = world.run("other", phase="serve")
+    del run
+    scene = world.scene(screen="serve", slos=(("ttft_seconds", 0.3),),
+                        run=next(r.id for r in world.store.runs if r.name == "llama-8b"))
+    said = text(scene, Placed(server.CONTENT, placed(scene, (160, 42))["server"].box))
+    assert "prefill ≈" in said
+    assert "decode ≈" in said
+    series = scene.run.find("ttft_seconds")[0]  # type: ignore[union-attr]
+    raw = series.window(1 << 20)
+    kept = raw.value[raw.time >= scene.now - 300]
+    assert f"goodput {(kept <= 0.3).mean() * 100:.1f}%" in said
+    without = world.scene(screen="serve", run=scene.view.run)
+    assert "--slo ttft=200ms,itl=50ms" in text(without, Placed(
+        server.CONTENT, placed(without, (160, 42))["server"].box))
+
+
+def test_the_strip_tells_what_the_page_tells() -> None:
+    world = World()
+    scraped(world, [5, 5, 0, 0, 0, 0], engine="vLLM", version="0.33.0", model="org/m",
+            tls="not verified", config={"block_size": "16"})
+    scene = world.scene(screen="serve")
+    said = plain(server.frame(scene, Size(150, 5)))
+    for part in ("vLLM 0.33.0", "org/m", "● certificate not verified", "block_size 16"):
+        assert part in said
+
+
+@pytest.mark.parametrize("size", [Size(100, 12), Size(40, 8), Size(30, 5), Size(10, 3)])
+def test_the_heat_map_holds_every_observation(size: Size) -> None:
+    world = World()
+    serving(world)
+    scene = world.scene(screen="serve")
+    rows = heatmap.frame(scene, size)
+    assert all(width(row) <= size.width for row in rows)
+    assert "observed" in plain(rows) or size.width < 40
+    if size.height > 5:
+        assert "3,000" in plain(rows[:1])
+
+
+def test_the_heat_map_is_darkest_where_most_is() -> None:
+    world = World()
+    run = world.run("s", phase="serve")
+    values = np.where(np.arange(2000) % 20 == 0, 4.0, 0.1)
+    world.log(run, "ttft_seconds", values, times=T0 + np.arange(2000) * 0.1, kind="distribution")
+    rows = heatmap.frame(world.scene(screen="serve"), Size(90, 12))
+    body = plain(rows).splitlines()[1:-2]
+    dark = [index for index, line in enumerate(body) if "█" in line]
+    light = [index for index, line in enumerate(body) if any(c in line for c in "░▒") and
+             "█" not in line]
+    assert len(dark) == 1
+    assert light
+    assert max(light) < dark[0], "low latencies lie low"
+
+
+def test_the_heat_map_shows_the_latency_in_focus_and_the_promise() -> None:
+    world = World()
+    serving(world)
+    scene = world.scene(screen="serve", focus="itl", slos=(("itl_seconds", 0.05),))
+    shown = plain(heatmap.frame(scene, Size(100, 12)))
+    assert "inter-token latency over time" in shown
+    assert "slo 50ms" in shown
+
+
+def test_the_heat_map_without_unicode_is_plain() -> None:
+    world = World()
+    serving(world)
+    view = world.scene(screen="serve")
+    scene = Scene(view.store, view.view, view.now, view.run, ascii=True)
+    body = plain(heatmap.frame(scene, Size(90, 12))).splitlines()[1:-2]
+    assert all(char.isascii() for line in body for char in line.strip("│ "))
+
+
+def test_a_scraped_counter_is_a_rate_over_the_time_between_looks() -> None:
+    world = World()
+    world._apply(runs=(RunInfo("box", "box", phase="serve", source="scrape", started=T0),))
+    times = T0 + np.concatenate([np.arange(0, 60), np.arange(90, 150)])
+    world.log("box", "generated_tokens", np.full(120, 50.0), times=times, kind="counter")
+    spec = ChartSpec("tokens", "tokens", "tokens", "counter", ("generated_tokens",))
+    from llmtop.chart import column_grid
+    from llmtop.ui.curves import curves
+
+    scene = world.scene(screen="serve")
+    assert scene.shown is not None
+    (curve,) = curves(spec, scene.shown, "time", column_grid(T0, T0 + 150, 400), 0.0)
+    seen = curve.line[np.isfinite(curve.line)]
+    assert seen.max() < 60, "no spike, though columns are narrower than looks"
+    grid = column_grid(T0, T0 + 150, 400)
+    assert np.isnan(curve.line[grid.column(T0 + 75)]), "a silence is a gap"
