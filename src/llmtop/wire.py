@@ -11,8 +11,8 @@ DEFS, history, live.
                     world_size?, phase?: train|eval|serve, started, first_seq, total_steps?,
                     tags?}; first after each (re)connect
          2 DEFS     JSON list [[sid, name, {unit?, kind?: gauge|counter|distribution,
-                    better?: up|down, first?, last?}], ...]; before a sid's first use, again on
-                    reconnect
+                    better?: up|down, bucketed?, first?, last?}], ...]; before a sid's first
+                    use, again on reconnect; bucketed: true is a distribution that has COUNTS only
          3 DATA     count x {u32 sid; u32 dt_us from t0; i64 step (-1 = none); f64 value}
          4 BYE      JSON {reason: finished|failed, text, t?}; a PING follows it, whose PONG says
                     that all of the session has arrived
@@ -23,6 +23,9 @@ DEFS, history, live.
          8 EVENT    JSON {t, level, text, step?}
          9 HIST     log-linear histogram increments: u32 sid, then count x (u16 bin, u32 count)
         10 PONG     header only; seq = that of the next DATA
+        11 COUNTS   u32 sid; f64 start, stop, sum; then count x {f64 bound; u64 n}: observations a
+                    server counted by buckets of its own between two looks at it; the bounds are
+                    upper ones, ascending, the last one infinity
 
 A frame that starts with `{` is one JSON sample: {"run": "x", "step": 3, "time": optional,
 "loss": 0.5, ...}. Unknown kinds and keys are ignored. A record layout is frozen: a new layout
@@ -77,6 +80,8 @@ RECORD = struct.Struct("<IIqd")
 BUCKET = struct.Struct("<IIddqqdffff")
 BIN = struct.Struct("<HI")
 SID = struct.Struct("<I")
+COUNTS = struct.Struct("<Iddd")
+COUNT = struct.Struct("<dQ")
 FROM_SEQ = struct.Struct("<Q")
 
 MAX_RECORDS = 8192
@@ -85,6 +90,8 @@ MAX_FRAME_BYTES = 1 << 20
 """MAXMSGSIZE: five times the largest DATA frame, the size of a DEFS frame of 4096 long names."""
 MAX_SIDS = 4096
 """Series one publisher may define; the rest fold into its overflow series."""
+MAX_BOUNDS = 1024
+"""Buckets of a COUNTS frame: servers have a few dozen."""
 MAX_NAME_BYTES = 200
 """Bytes of a printable name."""
 OVERFLOW_NAME = "llmtop/overflow"
@@ -110,6 +117,7 @@ class Kind(IntEnum):
     EVENT = 8
     HIST = 9
     PONG = 10
+    COUNTS = 11
 
 
 _HEADER_BYTES = HEADER.size
@@ -165,6 +173,10 @@ def unpack(data: bytes | memoryview) -> Frame:
             )
     elif kind == Kind.HIST and (count > 1 << 16 or SID.size + BIN.size * count != body):
         raise WireError(f"HIST says {count} bins but carries {body} bytes")
+    elif kind == Kind.COUNTS and (
+        count > MAX_BOUNDS or COUNTS.size + COUNT.size * count != body
+    ):
+        raise WireError(f"COUNTS says {count} buckets but carries {body} bytes")
     elif kind == Kind.REPLAY and body != FROM_SEQ.size:
         raise WireError(f"REPLAY carries {body} bytes, not {FROM_SEQ.size}")
     payload = memoryview(data)[_HEADER_BYTES:]

@@ -58,7 +58,8 @@ class Channel:
 
     def define(self, one: Definition) -> list[Any] | None:
         """Take in a definition; return its entry of DEFS if it is new and there is room for it."""
-        about = {"kind": one.kind, "unit": one.unit, "better": one.better}
+        about: dict[str, Any] = {"kind": one.kind, "unit": one.unit, "better": one.better}
+        about["bucketed"] = one.bucketed
         entry = [one.sid, one.name, {key: value for key, value in about.items() if value}]
         if one.sid >= MAX_SIDS or self.definitions.get(one.sid) == entry:
             return None
@@ -69,7 +70,9 @@ class Channel:
     def name(self, info: SeriesInfo) -> list[Any] | None:
         """Give a series of the relay's own a sid; return its entry of DEFS if it is new."""
         sid = self.sids.get(info.name, len(self.sids))
-        return self.define(Definition(sid, info.name, info.kind, info.unit, info.better))
+        return self.define(Definition(
+            sid, info.name, info.kind, info.unit, info.better, bucketed=info.bucketed
+        ))  # fmt: skip
 
     def defs(self, entries: list[list[Any]]) -> list[bytes]:
         """Return DEFS frames of some entries."""

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from llmtop.errors import WireError
 from llmtop.relay.channel import Channel
 from llmtop.relay.log import Entry, Log
-from llmtop.relay.packing import pack_buckets, pack_samples
+from llmtop.relay.packing import pack_bins, pack_buckets, pack_counts, pack_samples
 from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo, WireFrame
-from llmtop.sources.history import BIN_DTYPE
 from llmtop.sources.introduce import read_definitions
-from llmtop.wire import SID, Kind, pack, read_json, unpack
+from llmtop.wire import Kind, pack, read_json, unpack
 
 MAX_CHANNELS = 4096
 """Sessions passed on: as many as a hub knows."""
@@ -57,6 +56,11 @@ class Channels:
             self._frames(source, batch, (Kind.DEFS, Kind.DATA), mono)
             for series in batch.series:
                 self._name(source, series, mono)
+        for part in batch.bucketed:
+            place = self._places.get((source, part.series))
+            if place is not None:
+                frame = pack_counts(place[0].session, place[1], part)
+                self._log(place[0], Kind.COUNTS, frame, mono)
         if batch.samples is not None and source in self._packed:
             self._pack(source, batch.samples, mono)
         for event in batch.events:
@@ -178,8 +182,7 @@ class Channels:
         for part in batch.histograms:
             place = self._places.get((source, part.series))
             if place is not None:
-                payload = pack_bins(place[1], part.bins, part.counts)
-                frame = pack(Kind.HIST, payload, count=len(part.bins), session=place[0].session)
+                frame = pack_bins(place[0].session, place[1], part.bins, part.counts)
                 self._log(place[0], Kind.HIST, frame, mono)
 
     def _split(
@@ -203,9 +206,3 @@ class Channels:
             self._beats[channel] = mono
             self._log(channel, Kind.PONG, channel.beat(channel.next), mono, channel.next)
 
-
-def pack_bins(sid: int, bins: NDArray[np.uint16], counts: NDArray[np.uint32]) -> bytes:
-    """Return the payload of a HIST frame."""
-    pairs = np.empty(len(bins), BIN_DTYPE)
-    pairs["bin"], pairs["count"] = bins, counts
-    return SID.pack(sid) + pairs.tobytes()

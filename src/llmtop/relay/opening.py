@@ -10,10 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.relay.channel import Channel
-from llmtop.relay.channels import pack_bins
-from llmtop.relay.packing import FRAME_RECORDS, Payload, pack_buckets, pack_samples
+from llmtop.relay.packing import (
+    FRAME_RECORDS,
+    Payload,
+    pack_bins,
+    pack_buckets,
+    pack_counts,
+    pack_samples,
+)
 from llmtop.store import Store
-from llmtop.store.replica import Replica, replicas
+from llmtop.store.replica import Replica, bucketed, replicas
 from llmtop.wire import MAX_RECORDS, Kind, json_number, pack
 
 
@@ -56,12 +62,14 @@ def opening(channel: Channel, store: Store) -> list[bytes]:
         for count, payload in pack_buckets(rows):
             folded.append(pack(Kind.BUCKETS, payload, count=count, session=channel.session))
         if len(replica.bins):
-            payload = pack_bins(sid, replica.bins, replica.counts)
-            count = len(replica.bins)
-            folded.append(pack(Kind.HIST, payload, count=count, session=channel.session))
+            folded.append(pack_bins(channel.session, sid, replica.bins, replica.counts))
         if len(rows) and sid not in ends:
             ends[sid] = _ends(replica)
         parts.append((sid, replica))
+    for series, looks in bucketed(store, channel.source, channel.info.key):
+        sid = channel.sids.get(series.name)
+        if sid is not None:
+            folded += [pack_counts(channel.session, sid, part) for part in looks]
     payloads = _payloads(parts, channel.next)
     first = channel.next - len(payloads)
     data = [

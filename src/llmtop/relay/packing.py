@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmtop.samples import Bucketed
+from llmtop.sources.history import BIN_DTYPE, COUNT_DTYPE
 from llmtop.sources.pending import RECORD_DTYPE
-from llmtop.wire import MAX_RECORDS
+from llmtop.wire import COUNTS, MAX_RECORDS, SID, Kind, pack
 
 FRAME_RECORDS = 1024
 """Records of a DATA frame by default, as publishers fill them."""
@@ -59,3 +61,20 @@ def pack_buckets(rows: NDArray[np.void]) -> Iterator[tuple[int, bytes]]:
     for at in range(0, len(rows), BUCKETS_A_FRAME):
         some = rows[at : at + BUCKETS_A_FRAME]
         yield len(some), some.tobytes()
+
+
+def pack_bins(
+    session: int, sid: int, bins: NDArray[np.uint16], counts: NDArray[np.uint32]
+) -> bytes:
+    """Return a HIST frame."""
+    pairs = np.empty(len(bins), BIN_DTYPE)
+    pairs["bin"], pairs["count"] = bins, counts
+    return pack(Kind.HIST, SID.pack(sid) + pairs.tobytes(), count=len(bins), session=session)
+
+
+def pack_counts(session: int, sid: int, part: Bucketed) -> bytes:
+    """Return the COUNTS frame of one look."""
+    pairs = np.empty(len(part.bounds), COUNT_DTYPE)
+    pairs["bound"], pairs["n"] = part.bounds, part.counts
+    head = COUNTS.pack(sid, part.start, part.stop, part.sum)
+    return pack(Kind.COUNTS, head + pairs.tobytes(), count=len(pairs), session=session)

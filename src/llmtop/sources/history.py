@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtop.samples import BUCKET_DTYPE, NO_STEP, Histogram
+from llmtop.samples import BUCKET_DTYPE, NO_STEP, Bucketed, Histogram
 from llmtop.sources.introduce import LATEST
 from llmtop.sources.session import UNKNOWN, Session
-from llmtop.wire import SID, Frame
+from llmtop.wire import COUNTS, SID, Frame
 
 BIN_DTYPE = np.dtype([("bin", "<u2"), ("count", "<u4")])
 """The wire's pair of HIST (6 bytes)."""
+COUNT_DTYPE = np.dtype([("bound", "<f8"), ("n", "<u8")])
+"""The wire's pair of COUNTS (16 bytes)."""
 BINS = 1 << 15
 """Bins there are: 15 bits of a float32."""
 
@@ -48,3 +50,15 @@ def read_histogram(session: Session, frame: Frame) -> Histogram | None:
     if key in (UNKNOWN, session.overflow) or not len(pairs):
         return None
     return Histogram(key, pairs["bin"].copy(), pairs["count"].copy())
+
+
+def read_counts(session: Session, frame: Frame) -> Bucketed | None:
+    """Return what COUNTS says of one look, None where it is of no known series or came before."""
+    sid, start, stop, total = COUNTS.unpack_from(frame.payload)
+    key = int(session.keys(np.array([sid], dtype=np.uint32))[0])
+    pairs = np.frombuffer(frame.payload[COUNTS.size :], COUNT_DTYPE)
+    sound = 0 <= start <= stop < LATEST and not (pairs["n"] >> 62).any()
+    if key in (UNKNOWN, session.overflow) or not sound or stop <= session.counted.get(key, -1.0):
+        return None
+    session.counted[key] = stop
+    return Bucketed(key, start, stop, pairs["bound"].copy(), pairs["n"].astype(np.int64), total)

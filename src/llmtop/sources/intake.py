@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-import numpy as np
-
 from llmtop.clock import Clock
 from llmtop.errors import WireError
-from llmtop.samples import Batch, Event, Histogram, RunEnd, RunInfo, SeriesInfo, WireFrame
-from llmtop.sources.history import read_buckets, read_histogram
+from llmtop.samples import Batch, RunEnd, RunInfo, WireFrame
+from llmtop.sources.history import read_buckets, read_counts, read_histogram
 from llmtop.sources.introduce import (
     LARGEST,
     LATEST,
@@ -29,6 +27,7 @@ from llmtop.sources.introduce import (
 )
 from llmtop.sources.jsonframe import JsonSample, read_sample
 from llmtop.sources.liveness import watch
+from llmtop.sources.outgoing import Outgoing
 from llmtop.sources.pending import Pending
 from llmtop.sources.processes import local_birth
 from llmtop.sources.sequence import TAKE, Sequence, Verdict
@@ -69,18 +68,11 @@ class Intake:
         self._clock, self._source = clock, source
         self._keys = SeriesKeys()
         self._strangers: dict[bytes, float] = {}
-        self._runs: list[RunInfo] = []
-        self._series: list[SeriesInfo] = []
-        self._history: list[History] = []
-        self._events: list[Event] = []
-        self._ends: list[RunEnd] = []
-        self._frames: list[WireFrame] = []
-        self._alive: tuple[str, ...] = ()
-        self._dropped = 0
+        self._out = Outgoing()
         self._handlers: dict[int, Callable[[Session, Frame], None]] = {
             Kind.DATA: self._data, Kind.DEFS: self._definitions, Kind.BYE: self._bye,
             Kind.PING: self._ping, Kind.PONG: self._pong, Kind.BUCKETS: self._folded,
-            Kind.HIST: self._folded, Kind.EVENT: self._event,
+            Kind.HIST: self._folded, Kind.EVENT: self._event, Kind.COUNTS: self._counts,
         }  # fmt: skip
 
     def look_at_clock(self) -> None:
@@ -116,13 +108,13 @@ class Intake:
                 self._answer(session, pack(Kind.PING, session=session.wire))
             if found.died:
                 session.over = "died"
-                self._ends.append(RunEnd(session.info.key, session.wall, "died", found.died))
+                self._out.ends.append(RunEnd(session.info.key, session.wall, "died", found.died))
             if found.lost:
-                self._dropped += session.records_in(session.sequence.abandon())
+                self._out.dropped += session.records_in(session.sequence.abandon())
             if found.history:
                 self._release(session)
         heard = [s for s in (*self.sessions.values(), *self.clients.values()) if s.unreported]
-        self._alive = tuple(session.info.key for session in heard if not session.over)
+        self._out.alive = tuple(session.info.key for session in heard if not session.over)
         for session in heard:
             session.unreported = False
 
@@ -139,30 +131,18 @@ class Intake:
     def take(self, *, caught_up: bool = False) -> Batch | None:
         """Return what came since the last call, None if that is nothing."""
         samples = self.pending.take()
-        rows = [part for part in self._history if not isinstance(part, Histogram)]
-        batch = Batch(
-            tuple(self._runs), tuple(self._series), np.concatenate(rows) if rows else None,
-            tuple(part for part in self._history if isinstance(part, Histogram)), samples,
-            tuple(self._events), tuple(self._ends), self._alive,
-            self._dropped + self.pending.unknown, caught_up, frames=tuple(self._frames),
-        )  # fmt: skip
-        some = (self._runs or self._series or self._history or samples is not None or self._events
-                or self._ends or self._alive or batch.dropped or caught_up)  # fmt: skip
-        self._runs, self._series, self._history, self._events, self._ends = [], [], [], [], []
-        self._frames = []
-        self._alive, self._dropped, self.pending.unknown = (), 0, 0
-        return batch if some else None
+        self._out.dropped += self.pending.unknown
+        self.pending.unknown = 0
+        batch = self._out.batch(samples, caught_up=caught_up)
+        self._out = Outgoing()
+        return batch
 
     def _hear(self, session: Session, identity: bytes) -> None:
         session.heard, session.wall, session.identity = self.mono, self.now, identity
         session.unreported = True
         if session.over == "died":
             session.over = ""
-            self._introduce(session)
-
-    def _introduce(self, session: Session) -> None:
-        self._runs.append(session.info)
-        self._ends = [end for end in self._ends if end.run != session.info.key]
+            self._out.introduce(session.info)
 
     def _hello(self, identity: bytes, frame: Frame) -> None:
         if not frame.session:
@@ -184,7 +164,7 @@ class Intake:
         self._strangers.pop(identity, None)
         self._hear(session, identity)
         if session.over != "ended":
-            self._introduce(session)
+            self._out.introduce(session.info)
         self._answer(session, pack(Kind.PING, session=session.wire))
 
     def _resume(self, session: Session, info: RunInfo, first: int) -> None:
@@ -193,7 +173,7 @@ class Intake:
         session.historic = session.historic and not session.passed
         expected = session.sequence.expected or 0
         if session.sequence.skip(first) and not session.historic:
-            self._dropped += session.records_in(first - expected)
+            self._out.dropped += session.records_in(first - expected)
 
     def _room(self) -> bool:
         """Make room for one more session by forgetting one that is over."""
@@ -229,7 +209,7 @@ class Intake:
             self.pending.settle()
         made = self._keys.define(session, wanted)
         if made is not None:
-            self._series.append(made)
+            self._out.series.append(made)
 
     def _data(self, session: Session, frame: Frame) -> None:
         if not 0 <= frame.t0 < LATEST:
@@ -250,12 +230,12 @@ class Intake:
     def _keep(self, session: Session, frame: Frame) -> None:
         """Keep a frame for whoever passes it on."""
         if self.keep_frames:
-            self._frames.append(WireFrame(
+            self._out.frames.append(WireFrame(
                 session.info.key, frame.kind, frame.seq, frame.count, bytes(frame.payload.obj)
             ))  # fmt: skip
 
     def _heed(self, session: Session, verdict: Verdict) -> None:
-        self._dropped += session.records_in(verdict.lost)
+        self._out.dropped += session.records_in(verdict.lost)
         if verdict.ask:
             wanted = FROM_SEQ.pack(session.sequence.expected or 0)
             self._answer(session, pack(Kind.REPLAY, wanted, session=session.wire))
@@ -268,7 +248,7 @@ class Intake:
             part = read_histogram(session, frame)
         else:
             part, lost, bad = read_buckets(session, frame)
-            self._dropped += lost
+            self._out.dropped += lost
             self.bad += bad
         if part is None:
             return
@@ -277,9 +257,14 @@ class Intake:
         if session.held_bytes > MAX_HELD_BYTES:
             self._release(session)
 
+    def _counts(self, session: Session, frame: Frame) -> None:
+        part = read_counts(session, frame)
+        if part is not None:
+            self._out.counted.append(part)
+
     def _release(self, session: Session) -> None:
         session.passed = session.passed or bool(session.held)
-        self._history += session.held
+        self._out.history += session.held
         session.held, session.held_bytes = [], 0
 
     def _event(self, session: Session, frame: Frame) -> None:
@@ -287,12 +272,12 @@ class Intake:
         if event.get("level") == "dropped":
             upcoming = whole(event.get("next_seq"), 0, LARGEST)
             if upcoming is None or session.sequence.skip(upcoming):
-                self._dropped += whole(event.get("count"), 0, LARGEST) or 0
+                self._out.dropped += whole(event.get("count"), 0, LARGEST) or 0
             return
         if 0 < frame.seq <= session.newest_event:
             return
         session.newest_event = max(frame.seq, session.newest_event)
-        self._events.append(read_event(event, session.info.key, self.now))
+        self._out.events.append(read_event(event, session.info.key, self.now))
 
     def _bye(self, session: Session, frame: Frame) -> None:
         self._release(session)
@@ -302,7 +287,7 @@ class Intake:
         reason, text = read_bye(bye)
         session.over = "died" if reason == "died" else "ended"
         ended = min(seconds(bye.get("t"), self.now), self.now)
-        self._ends.append(RunEnd(session.info.key, ended, reason, text))
+        self._out.ends.append(RunEnd(session.info.key, ended, reason, text))
 
     def _ping(self, session: Session, frame: Frame) -> None:
         self._heed(session, session.sequence.behind(frame.seq, self.mono))
@@ -329,7 +314,7 @@ class Intake:
             session = Session(info, 0, identity, self.mono, self.now, Sequence())
             session.birth = local_birth(info)
             self.clients[identity, sample.run] = session
-            self._introduce(session)
+            self._out.introduce(session.info)
         self._hear(session, identity)
         sids = [session.sid(name) for name in sample.values]
         for sid, name in zip(sids, sample.values, strict=True):

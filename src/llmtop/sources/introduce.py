@@ -54,6 +54,8 @@ class Definition(NamedTuple):
     better: Better
     ends: Ends | None = None
     """Of the history that comes folded."""
+    bucketed: bool = False
+    """A distribution of which only counts by bucket come."""
 
 
 def whole(value: object, low: int, high: int) -> int | None:
@@ -131,6 +133,7 @@ def read_definitions(entries: list[Any]) -> Iterator[Definition | None]:
             clean_text(unit, MAX_UNIT_CHARS) if isinstance(unit, str) else "",
             better if better in DIRECTIONS else "",
             _ends(about),
+            about.get("bucketed") is True and kind == "distribution",
         )
 
 

@@ -58,6 +58,8 @@ class Session:
     upcoming: int | None = None
     """The next DATA message's number in its first PONG: what is before it had been there before."""
     newest_event: int = 0
+    counted: dict[int, float] = field(default_factory=dict)
+    """When the newest look of a bucketed series ended, by its key."""
     messages: int = 0
     records: int = 0
     lookup: NDArray[np.uint32] = field(default_factory=lambda: np.full(65, UNKNOWN, np.uint32))
@@ -133,7 +135,7 @@ class SeriesKeys:
 def _info(session: Session, key: int, wanted: Definition) -> SeriesInfo:
     return SeriesInfo(
         key, session.info.key, wanted.name, wanted.kind, wanted.unit, wanted.better,
-        ends=wanted.ends,
+        bucketed=wanted.bucketed, ends=wanted.ends,
     )  # fmt: skip
 
 

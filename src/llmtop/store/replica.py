@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtop.samples import BUCKET_DTYPE, NO_STEP
+from llmtop.samples import BUCKET_DTYPE, NO_STEP, Bucketed
 from llmtop.store import buckets, rings
+from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.histogram import ORDERS, order_of_bins, orders
 from llmtop.store.points import Points
 from llmtop.store.series import EVERYTHING, Series
@@ -39,14 +40,29 @@ def is_settled(store: Store, source: int, key: str) -> bool:
 
 
 def replicas(store: Store, source: int, key: str) -> Iterator[Replica]:
-    """Yield every series that a session feeds, earlier attempts first."""
-    session = store._sessions.find(source, key)
-    if session is None:
-        return
-    table = store._table
-    for series in session.run.series:
-        if int(table.session[series.id]) == session.index and series.n:
+    """Yield every series of samples that a session feeds, earlier attempts first."""
+    for series in _fed(store, source, key):
+        if series.n and not isinstance(series, BucketedSeries):
             yield _replica(series)
+
+
+def bucketed(store: Store, source: int, key: str) -> Iterator[tuple[Series, list[Bucketed]]]:
+    """Yield every series of counts by bucket that a session feeds, and its looks, oldest first."""
+    for series in _fed(store, source, key):
+        if isinstance(series, BucketedSeries):
+            held = series.increments
+            rows = zip(held.start, held.stop, held.counts, held.sum, strict=True)
+            yield series, [
+                Bucketed(0, float(start), float(stop), held.bounds, counts, float(total))
+                for start, stop, counts, total in rows
+            ]
+
+
+def _fed(store: Store, source: int, key: str) -> Iterator[Series]:
+    session = store._sessions.find(source, key)
+    if session is not None:
+        feeds = store._table.session
+        yield from (one for one in session.run.series if int(feeds[one.id]) == session.index)
 
 
 def _replica(series: Series) -> Replica:

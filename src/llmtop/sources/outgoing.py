@@ -1,0 +1,52 @@
+"""What a hub has for its reader since the last batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from llmtop.samples import (
+    Batch,
+    Bucketed,
+    Event,
+    Histogram,
+    RunEnd,
+    RunInfo,
+    Samples,
+    SeriesInfo,
+    WireFrame,
+)
+from llmtop.sources.session import History
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A batch in the making."""
+
+    runs: list[RunInfo] = field(default_factory=list)
+    series: list[SeriesInfo] = field(default_factory=list)
+    history: list[History] = field(default_factory=list)
+    counted: list[Bucketed] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    ends: list[RunEnd] = field(default_factory=list)
+    frames: list[WireFrame] = field(default_factory=list)
+    alive: tuple[str, ...] = ()
+    dropped: int = 0
+
+    def introduce(self, info: RunInfo) -> None:
+        """Add a run that is there; an end of it that was not passed on yet is none."""
+        self.runs.append(info)
+        self.ends = [end for end in self.ends if end.run != info.key]
+
+    def batch(self, samples: Samples | None, *, caught_up: bool) -> Batch | None:
+        """Return all of it, None if that is nothing."""
+        rows = [part for part in self.history if not isinstance(part, Histogram)]
+        some = (self.runs or self.series or self.history or self.counted or samples is not None
+                or self.events or self.ends or self.alive or self.dropped or caught_up)
+        return Batch(
+            tuple(self.runs), tuple(self.series), np.concatenate(rows) if rows else None,
+            tuple(part for part in self.history if isinstance(part, Histogram)), samples,
+            tuple(self.events), tuple(self.ends), self.alive, self.dropped, caught_up,
+            bucketed=tuple(self.counted), frames=tuple(self.frames),
+        ) if some else None  # fmt: skip
