@@ -101,7 +101,9 @@ def _replica(series: Series) -> Replica:
     odd["n"], odd["sum"] = bad, 0.0
     odd["min"] = odd["max"] = odd["last"] = np.nan
     every = np.stack([rows, odd], axis=1).ravel()
-    bins, counts = _bins(series, again)
+    # The histogram holds every folded point, also those that are still among the raw ones.
+    fresh = int(table.written[series.id] - table.folded[series.id])
+    bins, counts = _bins(series, points.value[: len(points.value) - fresh])
     return Replica(series, every[every["n"] > 0], bins, counts, points)
 
 
