@@ -157,6 +157,19 @@ def test_the_hang_names_the_ranks_that_stopped_first() -> None:
     assert not trial.active
 
 
+def test_an_old_log_that_was_copied_just_now_does_not_hang() -> None:
+    trial = Trial(shipped("step_stalled", "step_hung"), source="file")
+    for step in range(60):
+        trial.put({"loss": 2.0}, step=step)
+        trial.now += 1
+    trial.now += 86_400 * 900
+    trial.put({"other": 1.0}, step=60)
+    trial.judge()
+    trial.wait(600)
+    assert trial.run.state == "live"
+    assert trial.fired == []
+
+
 def test_evaluations_that_recur_are_the_runs_habit() -> None:
     trial = Trial(shipped("step_stalled"))
     for _ in range(4):

@@ -62,8 +62,9 @@ def run_test(words: list[str], options: argparse.Namespace) -> int:
         print(line)  # noqa: T201
     on = sum(rule.enabled for rule in rules)
     runs = ", ".join(run.name for run in store.runs) or "nothing"
-    print(f"{len(fired)} alerts of {on} rules over {store.samples:,} "  # noqa: T201
-          f"points of {runs}")
+    points = sum(one.n for one in store.series if not one.derived)
+    word = "alert" if len(fired) == 1 else "alerts"
+    print(f"{len(fired)} {word} of {on} rules over {points:,} points of {runs}")  # noqa: T201
     return 0
 
 

@@ -32,7 +32,7 @@ def _run(argv: list[str]) -> int:
 
     # What follows "--" is a command's own, options included.
     named, mark, command = _split(argv)
-    options = parser(__version__).parse_args(named)
+    options = parser(__version__).parse_intermixed_args(named)
     options.command, options.sources = command, None
     options.memory_bytes = memory_bytes(options.memory)
     if options.fps is not None and not 0.1 <= options.fps <= 30:

@@ -8,6 +8,7 @@ import numpy as np
 
 from llmtop import metrics
 from llmtop.rules.detectors.base import Finding, Look
+from llmtop.rules.detectors.lives import LOGS
 from llmtop.rules.detectors.settings import Stalled
 from llmtop.rules.steps import USUAL, leading_series, step_times
 from llmtop.store import Run, Series
@@ -29,6 +30,8 @@ class StalledDetector:
     def __init__(self, settings: Stalled) -> None:
         self._settings = settings
         self._active: set[int] = set()
+        self._kept_up: set[int] = set()
+        """Runs of logs whose newest step was seen when it was new."""
 
     def look(self, look: Look) -> list[Finding]:
         """Compare the time since the newest step with what is usual."""
@@ -56,6 +59,10 @@ class StalledDetector:
             return age if not begun and age > settings.first_step else None
         last = lead.last
         if last is None or moment - last.time <= settings.least:
+            self._kept_up.add(run.id)
+            return None
+        if run.source in LOGS and run.id not in self._kept_up:
+            # An old log that was copied a moment ago looks alive.
             return None
         newest = max(last.time, _newest_evaluation(run))
         waited = moment - newest
