@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def log(tmp_path: Path) -> Path:
     path.write_text("".join(
         json.dumps({"step": step, "loss": value, "timestamp": 1_700_000_000 + step}) + "\n"
         for step, value in enumerate(values)))
+    os.utime(path, (1_700_000_200, 1_700_000_200))
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import pytest
 from llmtop.cli.main import main
 
 Inside = Callable[..., tuple[int, str, str]]
+FINISHED = (1_700_000_200, 1_700_000_200)
+"""Of a log that nothing was added to for long, and that is read without waiting for more."""
 LIVE = """
 import sys, time
 import llmtop
@@ -35,6 +38,7 @@ def log(tmp_path: Path) -> Path:
         for step in range(120)
     ]
     path.write_text("\n".join(lines) + "\n")
+    os.utime(path, FINISHED)
     return path
 
 
@@ -43,6 +47,7 @@ def quiet(tmp_path: Path) -> Path:
     path = tmp_path / "quiet.jsonl"
     path.write_text("".join(
         json.dumps({"step": step, "loss": 2.0 - step / 1000}) + "\n" for step in range(120)))
+    os.utime(path, FINISHED)
     return path
 
 

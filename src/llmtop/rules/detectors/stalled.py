@@ -13,6 +13,8 @@ from llmtop.rules.detectors.settings import Stalled
 from llmtop.rules.steps import USUAL, leading_series, step_times
 from llmtop.store import Run, Series
 
+EVERY_SECONDS = 1.0
+"""How often a run from which nothing came is looked at."""
 HELD = 1024
 """Newest points that say what is usual."""
 RECENT_MOVES = 64
@@ -30,6 +32,7 @@ class StalledDetector:
     def __init__(self, settings: Stalled) -> None:
         self._settings = settings
         self._active: set[int] = set()
+        self._looked: dict[int, float] = {}
         self._kept_up: set[int] = set()
         """Runs of logs whose newest step was seen when it was new."""
 
@@ -38,6 +41,11 @@ class StalledDetector:
         found = []
         for run in look.runs:
             moment = look.moments[run.id]
+            if 0 <= moment - self._looked.get(run.id, -EVERY_SECONDS) < EVERY_SECONDS and (
+                run not in look.grown
+            ):
+                continue
+            self._looked[run.id] = moment
             alive = run.id in look.followed and run.state in ("live", "stale")
             waited = self._waited(run, moment) if alive else None
             active = waited is not None
