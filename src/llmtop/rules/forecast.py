@@ -15,10 +15,10 @@ import numpy as np
 from llmtop.store import Series
 
 RECENT_SECONDS = 1800.0
-STRETCHES = 60
+STRETCHES = 40
 """Stretches the recent past is cut into, each as long as several steps of most runs."""
 FEWEST = 12
-"""Stretches with data below which nothing is said: 40 s of a run just begun to 6 min of a long."""
+"""Stretches with data below which nothing is said."""
 FEWEST_SECONDS = 60.0
 FULL = 0.97
 """Share of the memory at which an allocation fails for most programs: the rest is fragments."""

@@ -60,6 +60,13 @@ def hosts(store: Store) -> list[Run]:
     return sorted((run for run in store.runs if run.is_host), key=lambda run: not _device_keys(run))
 
 
+def machine_of(store: Store, run: Run | None) -> Run | None:
+    """Return the machine that a run is on; the first there is where that is not known."""
+    found = hosts(store)
+    mine = [host for host in found if run is not None and host.host == run.host]
+    return next(iter([*mine, *found]), None)
+
+
 def devices(run: Run) -> list[Device]:
     """Return a machine's devices, by number."""
     named = cast("Sequence[Mapping[str, object]]", run.tags.get("devices") or ())

@@ -22,7 +22,7 @@ CURSOR_STEPS = 100
 
 def zoom(scene: Scene, factor: float, at: float = 1.0) -> View:
     """Zoom around share `at` of the window; around the cursor where it is on."""
-    shown = scene.shown
+    shown = scene.stage
     if shown is None:
         return scene.view
     axis = axis_of(scene.view, shown)
@@ -34,7 +34,7 @@ def zoom(scene: Scene, factor: float, at: float = 1.0) -> View:
 
 def pan(scene: Scene, share: float) -> View:
     """Move the window, or the cursor where it is on."""
-    shown = scene.shown
+    shown = scene.stage
     if shown is None:
         return scene.view
     cursor = scene.view.cursor
@@ -69,9 +69,9 @@ def focus(scene: Scene, order: Sequence[str], by: int) -> View:
 
 def toggle_cursor(scene: Scene) -> View:
     """Switch the crosshair on at the newest data, or off."""
-    if scene.shown is None or scene.view.cursor is not None:
+    if scene.stage is None or scene.view.cursor is not None:
         return replace(scene.view, cursor=None)
-    return replace(scene.view, cursor=window_of(scene.view, scene.shown)[1])
+    return replace(scene.view, cursor=window_of(scene.view, scene.stage)[1])
 
 
 def axis(scene: Scene) -> View:
@@ -87,9 +87,9 @@ def pause(scene: Scene) -> View:
     """Freeze the window where it stands, or go on from the newest data."""
     if scene.view.paused_at is not None:
         return replace(scene.view, paused_at=None, window=None)
-    if scene.shown is None:
+    if scene.stage is None:
         return replace(scene.view, paused_at=scene.now)
-    window = window_of(scene.view, scene.shown)
+    window = window_of(scene.view, scene.stage)
     return replace(scene.view, paused_at=scene.now, window=window)
 
 
@@ -117,7 +117,7 @@ def back(view: View) -> View:
     if view.window is not None or view.span is not None:
         return replace(view, window=None, span=None, paused_at=None)
     if view.screen != "overview":
-        return replace(view, screen="overview")
+        return replace(view, screen="overview", hover=None)
     return replace(view, focus="", paused_at=None)
 
 

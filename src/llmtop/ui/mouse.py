@@ -50,14 +50,14 @@ class Mouse:
         scene = self._scene()
         if scene is None:
             return
-        if held and self._dragged is not None and scene.shown is not None:
+        if held and self._dragged is not None and scene.stage is not None:
             start, view = self._dragged
             before = replace(scene, view=view)
             at = self._x(panel, before, x)
             if at is not None:
-                low, high = window_of(view, scene.shown)
+                low, high = window_of(view, scene.stage)
                 share = (start - at) / (high - low)
-                extent = scene.shown.extent(axis_of(view, scene.shown))
+                extent = scene.stage.extent(axis_of(view, scene.stage))
                 self._look(panned(replace(view, hover=None), extent, share))
             return
         self._look(replace(scene.view, hover=self._x(panel, scene, x)))
@@ -74,14 +74,14 @@ class Mouse:
         if scene is None:
             return
         at = self._x(panel, scene, x)
-        if at is None or scene.shown is None:
+        if at is None or scene.stage is None:
             self._look(moved(scene, by))
             return
-        low, high = window_of(scene.view, scene.shown)
+        low, high = window_of(scene.view, scene.stage)
         share = min(max((at - low) / (high - low), 0.0), 1.0) if high > low else 1.0
         self._look(zoom(scene, ZOOM if by > 0 else 1 / ZOOM, share))
 
     def _x(self, panel: Panel, scene: Scene, x: int) -> float | None:
         found = panel.content.x_at
-        return None if found is None or scene.run is None else found(scene, panel.cells, x)
+        return None if found is None else found(scene, panel.cells, x)
 

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from llmtop.ui.shown import Shown
 
 
+TIME_SCREENS = frozenset({"gpus"})
+"""Screens whose panels are of machines and runs alike, which have only time in common."""
+
+
 def axis_of(view: View, shown: Shown) -> Axis:
     """Return the x axis: the chosen one, else steps where there are any."""
+    if view.screen in TIME_SCREENS:
+        return "time"
     if view.axis == "step" and not shown.has_steps:
         return "time"
     return view.axis or ("step" if shown.has_steps else "time")
