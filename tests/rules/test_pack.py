@@ -104,6 +104,15 @@ def test_a_healthy_server_fires_nothing() -> None:
 # ---- what the detectors promise ----
 
 
+def test_nan_is_told_with_the_step_where_it_began() -> None:
+    trial = Trial(shipped("loss_nonfinite"))
+    trial.feed("loss", [2.0, float("nan"), *[2.0] * 60])
+    for step in range(62, 90):
+        trial.put({"loss": 2.0 if step < 65 else float("nan")}, step=step)
+    trial.judge()
+    assert [one.step for one in trial.news] == [1, 1, 65]
+
+
 def test_a_second_spike_does_not_hide_behind_the_first() -> None:
     trial = Trial(shipped("loss_spike"))
     trial.feed("loss", [*noise(1, 130), 40.0, *noise(2, 40), 2.8, *noise(3, 30)])

@@ -17,6 +17,8 @@ AFTER = 2
 """Points beyond the moment looked at: what is logged a step later belongs to it."""
 MOVED = 4.0
 """Robust deviations below which a series did not move: noise reaches 3 in one of 370 points."""
+LEAST_SPREAD = 0.01
+"""Of the usual value: a constant that moves is measured in hundredths of it."""
 MOST = 3
 MAX_SERIES = 512
 """Series looked at: 10 ms."""
@@ -74,8 +76,8 @@ def moved(series: Series, step: int, time: float) -> float | None:
         return math.inf
     middle = float(np.median(before))
     spread = ROBUST * float(np.median(np.abs(before - middle)))
-    # A constant that moves at all has moved; what it moved by is measured in thousandths of it.
-    spread = max(spread, abs(middle) * 1e-3, 1e-12)
+    # What hardly varies is not far off because of a trifle.
+    spread = max(spread, abs(middle) * LEAST_SPREAD, 1e-12)
     off = (moment - middle) / spread
     furthest = float(off[np.argmax(np.abs(off))])
     return max(-LARGEST, min(LARGEST, furthest))

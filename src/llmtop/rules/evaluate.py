@@ -53,6 +53,22 @@ def measure(value: Value, frame: Frame) -> Numbers:
         return _numbers(value, frame)
 
 
+def first_nonfinite(node: Read, frame: Frame, at: int) -> int:
+    """Return the step of a target at which the newest stretch of NaN or infinities began, or -1.
+
+    Values in between belong to the stretch if they fit into the window that is asked about.
+    """
+    chosen, held = frame.selection(node.metric), frame.fetch(node.metric, None, None)
+    steps = held.points.step[np.repeat(chosen.target == at, held.counts)]
+    bad = np.flatnonzero(
+        ~np.isfinite(held.points.value[np.repeat(chosen.target == at, held.counts)]))
+    if not len(bad):
+        return -1
+    apart = (node.window.points if node.window else None) or 1
+    breaks = np.flatnonzero(np.diff(bad) > apart)
+    return int(steps[bad[breaks[-1] + 1 if len(breaks) else 0]])
+
+
 def _truth(node: Condition, frame: Frame) -> Truth:
     if isinstance(node, Compare):
         left, right = _numbers(node.left, frame), _numbers(node.right, frame)

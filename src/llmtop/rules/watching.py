@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from llmtop import metrics
 from llmtop.rules.detectors.base import Look
 from llmtop.rules.detectors.make import make
-from llmtop.rules.evaluate import judge, measure
+from llmtop.rules.evaluate import first_nonfinite, judge, measure
 from llmtop.rules.expression.catalogue import FUNCTIONS
 from llmtop.rules.expression.parse import Expression, walk
 from llmtop.rules.expression.tree import Absent, Read, Value
@@ -99,10 +99,18 @@ class ExpressionWatch:
                 target.run, target.rank, target.device,
                 bool(truth.value[at]) if truth.known[at] else None,
                 bool(clear.value[at]) if clear is not None and clear.known[at] else None,
-                float(frame.moment[at]), target.run.step,
+                float(frame.moment[at]), self._step(at, target.run),
                 float(subject.value[at]) if subject.known[at] else None, self._unit,
             ))  # fmt: skip
         return found
+
+    def _step(self, at: int, run: Run) -> int:
+        """Return the step a verdict is about: the newest, or where the numbers went bad."""
+        subject = self.when.subject
+        if isinstance(subject, Read) and subject.function == "nonfinite":
+            step = first_nonfinite(subject, self.frame, at)
+            return step if step >= 0 else run.step
+        return run.step
 
     def _due(self, now: Round, open_places: Collection[Place]) -> bool:
         assert self._ids is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,15 +68,11 @@ class _Followed:
 class Follower:
     """A detector that follows every series of one metric by a `Watch` of its own."""
 
-    def __init__(self, metric: str, each: bool) -> None:
+    def __init__(self, metric: str, each: bool, watch: Callable[[], Watch]) -> None:
         """Follow `metric`: of every rank and device if `each`, else of the lowest rank."""
-        self._metric, self._each = metric, each
+        self._metric, self._each, self._watch = metric, each, watch
         self._watches: dict[int, _Followed] = {}
         self._chosen: dict[int, tuple[tuple[int, int], list[Series]]] = {}
-
-    def watch(self) -> Watch:
-        """Return what follows a new series."""
-        raise NotImplementedError
 
     def look(self, look: Look) -> list[Finding]:
         """Feed what is new."""
@@ -105,7 +101,7 @@ class Follower:
         if kept is None:
             if len(self._watches) >= MAX_FOLLOWED:
                 return
-            kept = self._watches[series.id] = _Followed(self.watch())
+            kept = self._watches[series.id] = _Followed(self._watch())
         new = series.n - kept.seen
         if new <= 0:
             return

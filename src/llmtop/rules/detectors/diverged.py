@@ -89,12 +89,7 @@ class DivergedDetector(Follower):
     """Divergence of a metric; the loss of reinforcement learning may rise as it likes."""
 
     def __init__(self, settings: Diverged, each: bool) -> None:
-        super().__init__(settings.metric, each)
-        self._settings = settings
-
-    def watch(self) -> _DivergedWatch:
-        """Return what follows a new series."""
-        return _DivergedWatch(self._settings)
+        super().__init__(settings.metric, each, lambda: _DivergedWatch(settings))
 
     def look(self, look: Look) -> list[Finding]:
         """Feed what is new."""

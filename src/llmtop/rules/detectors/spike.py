@@ -11,7 +11,6 @@ from collections import deque
 
 import numpy as np
 
-from llmtop.rules.detectors.base import Follower
 from llmtop.rules.detectors.settings import Spike, SpikeRate
 
 LEAST_SPREAD = 1e-10
@@ -64,7 +63,7 @@ class SpikeTest:
         return x > self._limit
 
 
-class _SpikeWatch:
+class SpikeWatch:
     """Active from `limit` spikes `within` so many points until it has been calm for a while."""
 
     def __init__(self, settings: Spike) -> None:
@@ -74,6 +73,7 @@ class _SpikeWatch:
         self._active = False
 
     def feed(self, value: float, time: float, step: int) -> bool | None:
+        """Take one value; tell what began or ended."""
         settings = self._settings
         spike = self._test.feed(value)
         if spike is None:
@@ -92,7 +92,7 @@ class _SpikeWatch:
         return None
 
 
-class _RateWatch:
+class RateWatch:
     """Active while the share of spikes over a long stretch is above a limit."""
 
     def __init__(self, settings: SpikeRate) -> None:
@@ -102,6 +102,7 @@ class _RateWatch:
         self._active = False
 
     def feed(self, value: float, time: float, step: int) -> bool | None:
+        """Take one value; tell what began or ended."""
         settings = self._settings
         fresh = self._test.quiet >= settings.calm
         spike = self._test.feed(value)
@@ -120,27 +121,3 @@ class _RateWatch:
             return None
         self._active = active
         return active
-
-
-class SpikeDetector(Follower):
-    """Spikes of a metric."""
-
-    def __init__(self, settings: Spike, each: bool) -> None:
-        super().__init__(settings.metric, each)
-        self._settings = settings
-
-    def watch(self) -> _SpikeWatch:
-        """Return what follows a new series."""
-        return _SpikeWatch(self._settings)
-
-
-class SpikeRateDetector(Follower):
-    """Spikes that come too often."""
-
-    def __init__(self, settings: SpikeRate, each: bool) -> None:
-        super().__init__(settings.metric, each)
-        self._settings = settings
-
-    def watch(self) -> _RateWatch:
-        """Return what follows a new series."""
-        return _RateWatch(self._settings)

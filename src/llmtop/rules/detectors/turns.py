@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from llmtop.rules.detectors.base import Follower
 from llmtop.rules.detectors.settings import Halved, Turned
 
 
-class _TurnedWatch:
+class TurnedWatch:
+    """Active for a while from each new value that means something."""
+
     def __init__(self, settings: Turned) -> None:
         self._settings = settings
         self._before: float | None = None
@@ -17,6 +18,7 @@ class _TurnedWatch:
         self._active = False
 
     def feed(self, value: float, time: float, step: int) -> bool | None:
+        """Take one value; tell what began or ended."""
         if not math.isfinite(value):
             return None
         before, self._before = self._before, value
@@ -35,7 +37,9 @@ class _TurnedWatch:
         return None
 
 
-class _HalvedWatch:
+class HalvedWatch:
+    """Active while a scale was halved too often of late."""
+
     def __init__(self, settings: Halved) -> None:
         self._settings = settings
         self._halved: deque[int] = deque(maxlen=settings.times)
@@ -44,6 +48,7 @@ class _HalvedWatch:
         self._active = False
 
     def feed(self, value: float, time: float, step: int) -> bool | None:
+        """Take one value; tell what began or ended."""
         settings = self._settings
         self._seen += 1
         # A dynamic scale begins too high on purpose and is halved until it fits.
@@ -56,27 +61,3 @@ class _HalvedWatch:
             return None
         self._active = active
         return active
-
-
-class TurnedDetector(Follower):
-    """A gauge that turns to a value that means something."""
-
-    def __init__(self, settings: Turned, each: bool) -> None:
-        super().__init__(settings.metric, each)
-        self._settings = settings
-
-    def watch(self) -> _TurnedWatch:
-        """Return what follows a new series."""
-        return _TurnedWatch(self._settings)
-
-
-class HalvedDetector(Follower):
-    """A loss scale that is halved again and again."""
-
-    def __init__(self, settings: Halved, each: bool) -> None:
-        super().__init__(settings.metric, each)
-        self._settings = settings
-
-    def watch(self) -> _HalvedWatch:
-        """Return what follows a new series."""
-        return _HalvedWatch(self._settings)
