@@ -66,12 +66,16 @@ def test_quantiles_are_those_of_histogram_quantile(counts: list[int], q: float) 
     assert got.value[0, 0] == pytest.approx(want, rel=1e-9)
     low, high = got.low[0, 0], got.high[0, 0]
     assert low <= want <= high
+    alone = bounds.of_row(BOUNDS, np.array(counts), [q])
+    assert alone.value[0] == pytest.approx(want, rel=1e-9)
+    assert (alone.low[0], alone.high[0]) == (low, high)
 
 
 def test_negative_bounds_are_as_in_prometheus_and_one_bucket_says_nothing() -> None:
     edges = np.array([-1.0, 0.0, 2.0, np.inf])
     for counts in ([4, 0, 0, 0], [1, 3, 4, 0]):
         got = bounds.quantiles(edges, np.array([counts]), [0.5]).value[0, 0]
+        assert bounds.of_row(edges, np.array(counts), [0.5]).value[0] == got
         assert got == pytest.approx(prometheus(0.5, edges.tolist(), np.cumsum(counts).tolist()))
     assert np.isnan(bounds.quantiles(np.array([np.inf]), np.array([[7]]), [0.5]).value).all()
 

@@ -57,6 +57,24 @@ def quantiles(bounds: F8, counts: I8, qs: Sequence[float]) -> Estimate:
     return Estimate(value, low, high)
 
 
+def of_row(bounds: F8, counts: I8, qs: Sequence[float]) -> Estimate:
+    """Return the quantiles of one row of counts, shape (len(qs),) each."""
+    upto = counts.cumsum()
+    total = int(upto[-1]) if len(upto) else 0
+    if len(bounds) < FEWEST_BUCKETS or not total:
+        nothing = np.full(len(qs), np.nan)
+        return Estimate(nothing, nothing, nothing)
+    rank = np.array(qs, dtype=np.float64) * total
+    at = np.minimum(upto.searchsorted(rank), len(bounds) - 1)
+    high = bounds[at]
+    low = np.where(at > 0, bounds[at - 1], min(0.0, float(bounds[0])))
+    inside = counts[at]
+    share = (rank - (upto[at] - inside)) / np.maximum(inside, 1)
+    with np.errstate(invalid="ignore"):
+        linear = low + (high - low) * share
+    return Estimate(np.where(np.isinf(high), low, linear), low, high)
+
+
 def below(bounds: F8, counts: I8, limit: float) -> tuple[float, float, float]:
     """Return how many observations are at most `limit`: estimate, at least, at most.
 

@@ -6,6 +6,7 @@ quantiles are estimates from the counts of the window asked for, each with the b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,11 @@ from llmtop.store.quantiles import Quantiles
 from llmtop.store.series import Axis, Series, Summary
 
 
+def _are_bounds(edges: F8) -> bool:
+    """Tell whether upper bounds ascend to infinity."""
+    return len(edges) > 0 and bool(np.isposinf(edges[-1])) and bool((np.diff(edges) > 0).all())
+
+
 @dataclass(eq=False, slots=True)
 class BucketedSeries(Series):
     """A distribution behind a server's own buckets."""
@@ -29,10 +35,9 @@ class BucketedSeries(Series):
     def take(self, part: Bucketed, limit: int) -> bool:
         """Add what was counted between two looks; tell whether it can be used."""
         counts, edges = part.counts, part.bounds
-        if not (
-            len(counts) == len(edges) > 0 and np.isposinf(edges[-1]) and (np.diff(edges) > 0).all()
-            and (counts >= 0).all() and np.isfinite([part.start, part.stop]).all()
-        ):  # fmt: skip
+        known = edges is self.increments.bounds or _are_bounds(edges)
+        if not (known and len(counts) == len(edges) and counts.min() >= 0
+                and math.isfinite(part.start) and math.isfinite(part.stop)):
             return False
         if counts.any():
             self.increments.add(part.start, part.stop, edges, counts, part.sum, limit)
@@ -54,15 +59,18 @@ class BucketedSeries(Series):
 
         A look that spans several columns shares its observations out.
         """
-        nothing = np.full(count, np.nan)
         n, total = np.zeros(count), np.zeros(count)
         if axis != "step":
             shift = self.run.started if axis == "elapsed" else 0.0
             row, column = self.columns(start + shift, stop + shift, count)
-            share = 1.0 / np.maximum(np.bincount(row, minlength=self.increments.rows), 1)[row]
-            np.add.at(n, column, self.increments.counts.sum(axis=1)[row] * share)
-            np.add.at(total, column, self.increments.sum[row] * share)
-        mean = np.divide(total, n, out=nothing, where=n > 0)
+            found = self.increments
+            if count == 1:
+                n[0], total[0] = found.counts[row].sum(), found.sum[row].sum()
+            else:
+                share = 1.0 / np.maximum(np.bincount(row, minlength=found.rows), 1)[row]
+                np.add.at(n, column, found.counts.sum(axis=1)[row] * share)
+                np.add.at(total, column, found.sum[row] * share)
+        mean = np.divide(total, n, out=np.full(count, np.nan), where=n > 0)
         return Columns(mean, mean, mean, mean, n, np.zeros(count))
 
     def quantiles(self, qs: Sequence[float], since: float | None = None) -> Quantiles:
@@ -71,11 +79,9 @@ class BucketedSeries(Series):
         rows = found.since(since)
         counts = found.counts[rows].sum(axis=0)
         n = int(counts.sum())
-        part = bounds.quantiles(found.bounds, counts[None, :], qs)
+        part = bounds.of_row(found.bounds, counts, qs)
         mean = float(found.sum[rows].sum()) / n if n else float("nan")
-        return Quantiles(
-            part.value[:, 0], n, False, mean, "histogram", part.low[:, 0], part.high[:, 0]
-        )
+        return Quantiles(part.value, n, False, mean, "histogram", part.low, part.high)
 
     def quantile_columns(
         self, qs: Sequence[float], start: float, stop: float, count: int
@@ -95,10 +101,13 @@ class BucketedSeries(Series):
         middle = (found.start + found.stop) / 2
         wide = found.stop - found.start > (stop - start) / count
         left, right = np.where(wide, found.start, middle), np.where(wide, found.stop, middle)
-        inside = np.flatnonzero((right >= start) & (left <= stop))
-        first = place(left[inside], start, stop, count)
-        last = place(right[inside], start, stop, count)
+        # Looks follow one another, so both edges ascend.
+        rows = np.arange(right.searchsorted(start), left.searchsorted(stop, side="right"))
+        if count == 1:
+            return rows, np.zeros(len(rows), np.int64)
+        first = place(left[rows], start, stop, count)
+        last = place(right[rows], start, stop, count)
         lengths = last - first + 1
-        row = np.repeat(inside, lengths)
+        row = np.repeat(rows, lengths)
         offset = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return row, np.repeat(first, lengths) + offset

@@ -68,7 +68,7 @@ class Increments:
             total: sum of the observations.
             limit: bytes the rows may take.
         """
-        if not np.array_equal(bounds, self.bounds):
+        if bounds is not self.bounds and not np.array_equal(bounds, self.bounds):
             self.bounds, self.rows, self._width = bounds, 0, START_WIDTH
             self._begin(len(bounds), START_ROWS)
         self.total += int(counts.sum())

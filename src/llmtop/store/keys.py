@@ -35,7 +35,9 @@ class KeyMap:
 
     def get(self, key: int) -> int:
         """Return the series of `key`, UNKNOWN if there is none."""
-        return int(self.look_up(np.array([key], dtype=np.uint32))[0])
+        if key < len(self._dense):
+            return int(self._dense[key])
+        return self._sparse.get(key, UNKNOWN)
 
     def look_up(self, keys: NDArray[np.uint32]) -> I8:
         """Return the series of each key, UNKNOWN where there is none."""

@@ -73,6 +73,11 @@ class HistogramSlot:
     count: int
     rule: Rule
 
+    @property
+    def open(self) -> bool:
+        """Whether the last bucket has no upper bound, as a histogram's has not."""
+        return len(self.bounds) > 0 and self.bounds[-1] == math.inf
+
 
 @dataclass(slots=True)
 class Plan:

@@ -93,7 +93,7 @@ class Target:
         page = self.page = self._reader.read(text)
         self.bad = page.bad
         infos: list[RunInfo] = []
-        if page.samples != self._samples:
+        if page.samples is not self._samples and page.samples != self._samples:
             infos = self._replan(page, look)
         values = np.array(page.values, dtype=np.float64)
         born = [page.samples[place] for place in self._birth_places]
@@ -253,7 +253,7 @@ class _Turn:
         count = float(growth.delta[slot.count])
         bounds = slot.bounds
         upto = np.maximum.accumulate(growth.delta[slot.first : slot.first + size])
-        if not size or not np.isposinf(bounds[-1]):
+        if not slot.open:
             # Without the open bucket there are no quantiles, but a number and a mean.
             bounds, upto = np.array([np.inf]), np.array([count])
             self._warn(slot.name, f"{slot.name}: no +Inf bucket on the page, so no percentiles")
@@ -261,8 +261,9 @@ class _Turn:
             self._warn(slot.name, f"{slot.name}: its buckets hold {upto[-1]:g} observations, "
                                   f"its count is {count:g}")
         upto = np.minimum(upto, MOST_OBSERVED)
-        counts = np.rint(np.diff(upto, prepend=0.0)).astype(np.int64)
-        seen = int(counts.sum())
+        counts = np.rint(upto).astype(np.int64)
+        seen = int(counts[-1])
+        counts[1:] -= counts[:-1].copy()
         # The mean is that of the page's own sum and count.
         total = float(growth.delta[slot.sum]) * slot.rule.scale
         if count > 0 and seen != count:
