@@ -35,7 +35,7 @@ def test_the_layouts_are_frozen() -> None:
     assert (HEADER.size, RECORD.size, BUCKET.size, BIN.size) == (32, 24, 64, 6)
     assert {kind.name: kind.value for kind in Kind} == {
         "HELLO": 1, "DEFS": 2, "DATA": 3, "BYE": 4, "PING": 5, "REPLAY": 6, "BUCKETS": 7,
-        "EVENT": 8, "HIST": 9, "PONG": 10,
+        "EVENT": 8, "HIST": 9, "PONG": 10, "COUNTS": 11, "CONTROL": 12,
     }  # fmt: skip
     record = RECORD.pack(1, 500, -1, 0.5)
     frame = pack(Kind.DATA, record, count=1, session=0x0102030405060708, seq=9, t0=2.0)

@@ -27,6 +27,10 @@ class _Silence:
     def __getattr__(self, name: str) -> _Silence:
         return self
 
+    def __bool__(self) -> bool:
+        # Nobody asked this run to stop.
+        return False
+
     def __enter__(self) -> _Silence:
         return self
 

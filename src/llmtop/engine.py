@@ -12,6 +12,7 @@ from llmtop.clock import Clock
 from llmtop.rules.alert import Alert
 from llmtop.rules.alerts import Alerts
 from llmtop.rules.derive import Derivation
+from llmtop.rules.feedback import Feedback
 from llmtop.samples import Batch
 from llmtop.sources import Source
 from llmtop.store import Store
@@ -83,8 +84,9 @@ class Engine:
 
     def __init__(
         self, store: Store, sources: Sequence[Source], clock: Clock,
-        alerts: Alerts | None = None,
+        alerts: Alerts | None = None, *, rules: bool = True,
     ) -> None:  # fmt: skip
+        """Prepare to run `sources`; without `rules` nothing is derived or judged."""
         self.store = store
         self.clock = clock
         self.alerts = Alerts() if alerts is None else alerts
@@ -94,7 +96,9 @@ class Engine:
         self._arrived = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._rules = rules
         self._derivation = Derivation()
+        self._feedback = Feedback(sources)
         self._cost = 0.0
         self._runs_seen: tuple[int, ...] = ()
 
@@ -132,14 +136,23 @@ class Engine:
                 break
             taken += self._take(news, now)
         changed = self.store.commit(now)
-        changed |= self._derivation.derive(self.store, changed, now)
-        alerts = self.alerts.judge(self.store, changed, now)
+        alerts: tuple[Alert, ...] = ()
+        if self._rules:
+            changed |= self._derivation.derive(self.store, changed, now)
+            alerts = self.alerts.judge(self.store, changed, now)
+        if alerts:
+            self._feedback.tell(self.store, alerts, now)
         if taken >= FEWEST_SAMPLES:
             cost = (self.clock.monotonic() - began) / taken
             self._cost += (cost - self._cost) * (COST_MEMORY if self._cost else 1.0)
         runs = tuple(run.version for run in self.store.runs)
         fresh, self._runs_seen = runs != self._runs_seen, runs
         return Changes(changed, fresh, alerts, self._inbox.qsize())
+
+    def request_stop(self, run_id: int, reason: str) -> bool:
+        """Ask a run to stop; False if none of its processes has allowed that, or it is over."""
+        found = (run for run in self.store.runs if run.id == run_id)
+        return any(self._feedback.stop(run, reason) for run in found)
 
     @property
     def caught_up(self) -> bool:

@@ -80,6 +80,8 @@ class RunInfo:
     total_steps: int | None = None
     source: str = "local"
     tags: Mapping[str, object] = field(default_factory=dict)
+    stoppable: bool = False
+    """It has said that it may be asked to stop, and this is where it listens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ DEFS, history, live.
 
     kind 1 HELLO    JSON object {role: publisher|relay|monitor, name, host, pid, rank?,
                     world_size?, phase?: train|eval|serve, started, first_seq, total_steps?,
-                    tags?}; first after each (re)connect
+                    tags?, stoppable?: true}; first after each (re)connect
          2 DEFS     JSON list [[sid, name, {unit?, kind?: gauge|counter|distribution,
                     better?: up|down, bucketed?, first?, last?}], ...]; before a sid's first
                     use, again on reconnect; bucketed: true is a distribution that has COUNTS only
@@ -26,6 +26,9 @@ DEFS, history, live.
         11 COUNTS   u32 sid; f64 start, stop, sum; then count x {f64 bound; u64 n}: observations a
                     server counted by buckets of its own between two looks at it; the bounds are
                     upper ones, ascending, the last one infinity
+        12 CONTROL  hub -> publisher: JSON {action: "stop", reason} or {action: "alert", alert:
+                    {...}}; heeded only where HELLO said stoppable, or for alerts where the run
+                    listens, and only over ipc or a connection whose keys both ends checked
 
 A frame that starts with `{` is one JSON sample: {"run": "x", "step": 3, "time": optional,
 "loss": 0.5, ...}. Unknown kinds and keys are ignored. A record layout is frozen: a new layout
@@ -118,6 +121,7 @@ class Kind(IntEnum):
     HIST = 9
     PONG = 10
     COUNTS = 11
+    CONTROL = 12
 
 
 _HEADER_BYTES = HEADER.size

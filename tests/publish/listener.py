@@ -53,6 +53,8 @@ class Listener:
     ) -> None:
         self.lose = set(lose)
         self.sessions: dict[int, Heard] = {}
+        self.identities: dict[int, bytes] = {}
+        """Where the newest frame of a session came from."""
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.set(zmq.LINGER, 0)
@@ -114,6 +116,7 @@ class Listener:
             self.ask(identity, Kind.PING)
             return
         heard = self.sessions.setdefault(frame.session, Heard())
+        self.identities[frame.session] = identity
         heard.order.append(frame.kind)
         kind = Kind(frame.kind)
         if kind == Kind.HELLO:

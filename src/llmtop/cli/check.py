@@ -32,7 +32,7 @@ def run_check(words: list[str], options: argparse.Namespace) -> int:
     fired, store = (_watch(options, seconds) if seconds or not _finished(words)
                     else _live_through(options))
     if options.json:
-        from llmtop.text.alerts import alert_entry
+        from llmtop.rules.entry import alert_entry
 
         print(json.dumps([alert_entry(one) for one in fired], allow_nan=False))  # noqa: T201
     else:

@@ -19,7 +19,7 @@ def init(
     name: object = None, *extra: object, total_steps: int | None = None, phase: str = "train",
     rank: int | None = None, world_size: int | None = None, tags: Mapping[str, Any] | None = None,
     tokens_per_step: int | None = None, endpoint: str | None = None, config: Any = None,
-    **unknown: object,
+    stoppable: bool = False, **unknown: object,
 ) -> Run:  # fmt: skip
     """Open a run and make it the current one; runs opened before stay open.
 
@@ -34,6 +34,7 @@ def init(
         tokens_per_step: Of all ranks, for tokens a second.
         endpoint: "tcp://host:port" of a monitor elsewhere; LLMTOP_ENDPOINT if None.
         config: Hyper-parameters: a dict, or an object with fields.
+        stoppable: A monitor of this user's may set `should_stop`, which the loop looks at.
         **unknown: Arguments of other loggers. What says where the run belongs (project, group,
             notes) becomes tags, a project also the name of a run without one; the rest is
             ignored, and told once.
@@ -43,6 +44,7 @@ def init(
     asked = {
         "total_steps": total_steps, "phase": phase, "rank": rank, "world_size": world_size,
         "tags": tags, "tokens_per_step": tokens_per_step, "config": config,
+        "stoppable": stoppable,
     }  # fmt: skip
     if unknown:
         from llmtop.publish import compat

@@ -24,7 +24,8 @@ def describe(inbox: Inbox, name: object, asked: dict[str, Any]) -> dict[str, Any
     Args:
         inbox: Where mistakes are told.
         name: The run's name, None for that of the script.
-        asked: total_steps, phase, rank, world_size, tags, tokens_per_step, config as given.
+        asked: total_steps, phase, rank, world_size, tags, tokens_per_step, config,
+            stoppable as given.
     """
     rank, world_size = environment.rank_and_world_size()
     about = {
@@ -38,6 +39,7 @@ def describe(inbox: Inbox, name: object, asked: dict[str, Any]) -> dict[str, Any
         "started": time.time(),
         "total_steps": _count(inbox, "total_steps", asked.get("total_steps"), None),
         "tags": tags_of(inbox, asked),
+        "stoppable": True if asked.get("stoppable") is True else None,
     }
     return {key: value for key, value in about.items() if value is not None}
 

@@ -52,6 +52,7 @@ class Link:
             LlmtopError: its key cannot be used, or this user has none.
         """
         self._session = session
+        self._trusted = address.startswith("ipc://") or "?key=" in address
         self._socket = context.socket(zmq.DEALER)
         try:
             for option, value in OPTIONS:
@@ -202,6 +203,8 @@ class Link:
             self.done = self._said_bye and not self.behind
         elif frame.kind == Kind.REPLAY:
             self._go_back(FROM_SEQ.unpack(frame.payload)[0], now)
+        elif frame.kind == Kind.CONTROL and self._trusted and self._session.control is not None:
+            self._session.control.take(frame)
 
     def _go_back(self, seq: int, now: float) -> None:
         """Send again from `seq` on, unless that was asked for a moment ago."""

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from llmtop.publish import environment, tensors
+from llmtop.publish.control import Control
 from llmtop.publish.inbox import Inbox
 
 MAX_RUNS = 16
@@ -28,7 +29,9 @@ _inherited: list[Any] = []
 """What a forked child got from its parent: kept, since its destructors would close it."""
 
 
-def publish(inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> Any:
+def publish(
+    inbox: Inbox, about: dict[str, Any], endpoint: str | None, control: Control | None = None
+) -> Any:
     """Open a session for `inbox` and let calls in; return its stream, None if it cannot be now.
 
     The caller holds `lock`. pyzmq is imported here, in the thread of the caller: a fork while
@@ -45,7 +48,7 @@ def publish(inbox: Inbox, about: dict[str, Any], endpoint: str | None) -> Any:
         open_streams = _drain.streams
         if len(open_streams) >= MAX_RUNS:
             finish(open_streams[0], {"reason": "finished", "text": "too many runs are open"})
-        stream = Stream(Session(inbox, about), endpoint)
+        stream = Stream(Session(inbox, about, control), endpoint)
         _drain.add(stream)
         _finish_at_exit()
         inbox.open()

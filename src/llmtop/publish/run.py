@@ -9,6 +9,7 @@ from time import time as now
 from typing import Any, TypeVar
 
 from llmtop.publish import environment, process, tensors, values
+from llmtop.publish.control import Control, Controlled
 from llmtop.publish.describe import forked
 from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
 from llmtop.publish.inbox import FEW_VALUES, TEXT_WIDTH, UNCOMMITTED, Inbox
@@ -24,15 +25,15 @@ RETRY_SECONDS = 1.0
 AnyHandle = TypeVar("AnyHandle", bound=Handle)
 
 
-class Run:
+class Run(Controlled):
     """One run of a training or serving process.
 
     A context manager: leaving it finishes the run, and tells which exception ended it.
     """
 
     __slots__ = (
-        "_about", "_append", "_config", "_endpoint", "_handles", "_inbox", "_items", "_opened_pid",
-        "_requests", "_retry_at", "_stream", "_summary",
+        "_about", "_append", "_config", "_control", "_endpoint", "_handles", "_inbox", "_items",
+        "_opened_pid", "_requests", "_retry_at", "_stream", "_summary",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class Run:
         self._inbox = inbox
         self._items, self._append = inbox.items, inbox.append
         self._about, self._endpoint, self._config = about, endpoint, config
+        self._control = Control(inbox, "stoppable" in about)
         self._handles: dict[tuple[type[Handle], Any], Any] = {}
         self._requests: Requests | None = None
         self._summary: Any = None
@@ -229,7 +231,8 @@ class Run:
             if time.monotonic() < self._retry_at:
                 return False
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            self._stream = process.publish(self._inbox, self._about, self._endpoint)
+            self._stream = process.publish(
+                self._inbox, self._about, self._endpoint, self._control)
             if self._stream is None:
                 self._inbox.close("waiting")
             return self._stream is not None

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from llmtop.publish.control import Control
 from llmtop.publish.encode import Encoder
 from llmtop.publish.fold import History
 from llmtop.publish.inbox import Inbox
@@ -34,10 +35,13 @@ BUCKETS_A_FRAME = 1024
 class Session:
     """The life of a run in one process: its queue, names, ring and history."""
 
-    def __init__(self, inbox: Inbox, about: dict[str, Any]) -> None:
-        """Open a session over `inbox`; `about` is what HELLO says of it."""
+    def __init__(
+        self, inbox: Inbox, about: dict[str, Any], control: Control | None = None
+    ) -> None:
+        """Open a session over `inbox`; `about` is what HELLO says of it, `control` the way back."""
         self.id = int.from_bytes(os.urandom(8), "little") or 1
         self.inbox = inbox
+        self.control = control
         self._about = about
         self.names = Names(inbox)
         self.history = History(self.names.is_distribution)

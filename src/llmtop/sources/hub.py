@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import zmq
 
@@ -51,6 +53,8 @@ FIRST_SECONDS = 1.2
 """Publishers look for hubs twice a second, and then connect: by now all have come."""
 NEWEST_SECONDS = 0.3
 """After a newcomer, wait this long for another before all is taken for read."""
+MAX_MESSAGES = 4096
+"""Messages to runs that wait for this thread: one for every session."""
 
 
 class Hub:
@@ -71,6 +75,7 @@ class Hub:
         self._directory, self._clock = directory, clock
         self.intake = Intake(clock, source)
         self._take = self.intake.frame
+        self._messages: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=MAX_MESSAGES)
         self._poll_milliseconds = POLL_MILLISECONDS
         self._tail = False
         """The rest of a message of too many parts is still to be read."""
@@ -79,6 +84,13 @@ class Hub:
     def bad(self) -> int:
         """Frames that were not of the protocol."""
         return self.intake.bad
+
+    def send(self, session: str, message: Mapping[str, Any]) -> bool:
+        """Queue a message for the session of this key, from any thread; False if it is not here."""
+        known = self.intake.knows(session)
+        if known:
+            self._messages.append((session, message))
+        return known
 
     def batches(self, stop: threading.Event) -> Iterator[Batch]:
         """Bind, and yield what comes until `stop` is set.
@@ -173,6 +185,8 @@ class Hub:
 
     def _answer(self, socket: zmq.Socket[bytes]) -> None:
         answers = self.intake.answers
+        while self._messages:
+            self.intake.tell(*self._messages.popleft())
         while answers:
             try:
                 socket.send_multipart(answers.popleft(), zmq.NOBLOCK)

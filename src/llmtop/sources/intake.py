@@ -6,9 +6,9 @@ Nothing that a frame may hold raises: what is not of the protocol is counted in 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from llmtop.clock import Clock
 from llmtop.errors import WireError
@@ -32,7 +32,7 @@ from llmtop.sources.pending import Pending
 from llmtop.sources.processes import local_birth
 from llmtop.sources.sequence import TAKE, Sequence, Verdict
 from llmtop.sources.session import History, SeriesKeys, Session
-from llmtop.wire import FROM_SEQ, Frame, Kind, pack, read_json, unpack
+from llmtop.wire import FROM_SEQ, Frame, Kind, pack, pack_json, read_json, unpack
 
 Key = TypeVar("Key")
 MAX_SESSIONS = 4096
@@ -117,6 +117,16 @@ class Intake:
         self._out.alive = tuple(session.info.key for session in heard if not session.over)
         for session in heard:
             session.unreported = False
+
+    def knows(self, key: str) -> bool:
+        """Tell whether the session of this key is one that speaks the wire protocol to us."""
+        return _wire_number(key) in self.sessions
+
+    def tell(self, key: str, message: Mapping[str, Any]) -> None:
+        """Send a message to the session of this key, where its newest connection is."""
+        session = self.sessions.get(_wire_number(key))
+        if session is not None:
+            self._answer(session, pack_json(Kind.CONTROL, message, session=session.wire))
 
     def forgive(self) -> None:
         """Let every session count as heard now: it was this side that slept."""
@@ -320,6 +330,14 @@ class Intake:
         for sid, name in zip(sids, sample.values, strict=True):
             self._define(session, Definition(sid, name, "gauge", "", ""))
         self.pending.add_row(session, sids, list(sample.values.values()), sample.time, sample.step)
+
+
+def _wire_number(key: str) -> int:
+    """Return the wire session that a key of ours stands for, 0 (nobody's) if it is none."""
+    try:
+        return int(key, 16)
+    except ValueError:
+        return 0
 
 
 def _forget_one(known: dict[Key, Session]) -> bool:

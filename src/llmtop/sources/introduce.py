@@ -114,6 +114,7 @@ def read_hello(hello: Mapping[str, Any], key: str, source: str) -> RunInfo:
         total_steps=whole(hello.get("total_steps"), 1, LARGEST),
         source=source,
         tags=_clean_tags(tags) if isinstance(tags, dict) else {},
+        stoppable=hello.get("stoppable") is True and hello.get("role") != "relay",
     )
 
 

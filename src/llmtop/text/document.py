@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmtop.rules.alert import Alert
+from llmtop.rules.entry import alert_entry
 from llmtop.store import Run, Series, Store
-from llmtop.text.alerts import alert_entry
 from llmtop.text.lost import dropped
 
 VERSION = 1
