@@ -6,6 +6,7 @@ import argparse
 
 from tests.bench.alerts import alerts
 from tests.bench.flow import flow
+from tests.bench.hardware import hardware
 from tests.bench.log import log
 from tests.bench.overview import overview
 from tests.bench.paced import paced
@@ -25,6 +26,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
     "alerts": ("Alert rules", alerts),
+    "hardware": ("Hardware", hardware),
 }
 
 

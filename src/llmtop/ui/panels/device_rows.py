@@ -171,7 +171,7 @@ def states_row(device: Device, now: float) -> Row:
 
     trend = _trend(device)
     if trend:
-        say(trend, "warning" if "to full" in trend and "about" in trend else "dim")
+        say(f"memory: {trend}", "warning" if "about" in trend or "within" in trend else "dim")
     for metric, word in (("gpu_sm_clock_hz", "sm"), ("gpu_memory_clock_hz", "mem")):
         clock = value(metric, now)
         if clock is not None:

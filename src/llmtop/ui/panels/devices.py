@@ -69,7 +69,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         why = str(run.tags.get("no_gpus") or "no GPU is known of this machine")
         return framed("gpus", (), [((why, "text"),)], size, BOX_FROM)
     shape, users = columns(found, cells), users_of(scene.store, run)
-    each = lines_each(len(found), lines)
+    each = lines_each(len(found), lines) if scene.view.screen == "gpus" else 1
     headed = each > 1 or lines > len(found)
     body: list[Row] = [heading(shape)] if headed else []
     room = lines - len(body)

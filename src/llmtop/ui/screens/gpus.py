@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from llmtop.rules.machine import keys_of, process_rows
 from llmtop.ui.board import Placed
-from llmtop.ui.layout import MIN_HEIGHT, Box, row_counts, tile
+from llmtop.ui.layout import MIN_HEIGHT, MIN_WIDTH, Box
 from llmtop.ui.panels import chart, history, host, process_list
 from llmtop.ui.panels import devices as device_panel
 from llmtop.ui.panels.base import Content, Scene, Size
@@ -24,6 +24,7 @@ RUN_PANELS = ("loss", "throughput")
 LEAST_PROCESSES = 4
 CHARTS_FROM = 9
 """Rows that must be left for charts to be drawn at all."""
+MOST_ACROSS = 4
 SIDE_FROM = 110
 """Cells from which processes and host stand side by side."""
 HOST_ROWS = 10
@@ -47,10 +48,10 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     left = height - top
     foot = _foot_rows(left, 0 if run is None else len(process_rows(run)))
     middle = left - foot
-    if middle >= MIN_HEIGHT:
+    if middle >= MIN_HEIGHT and charts:
         area = Box(0, top, width, middle)
         counts = _counts(len(charts), (width, middle))
-        boxes = tile(area, counts)
+        boxes = _boxes(area, counts)
         placed += [Placed(one, box) for one, box in zip(charts, boxes, strict=False)]
     else:
         foot = left
@@ -75,14 +76,24 @@ def _foot_rows(left: int, processes: int) -> int:
 
 
 def _counts(charts: int, size: tuple[int, int]) -> list[int]:
-    """Return how many charts stand in each row: the more columns, the fewer rows."""
+    """Return how many charts stand in each row: alike, so that their times stand in line."""
     width, height = size
-    across = max(1, min(4, width // 38))
+    across = max(1, min(MOST_ACROSS, width // MIN_WIDTH))
     rows = max(1, min(-(-charts // across), height // (MIN_HEIGHT + 2)))
-    if rows == 1:
-        return [min(across, charts)]
-    shown = min(charts, rows * across)
-    return [-(-shown // rows)] * (shown // -(-shown // rows)) if shown else row_counts(0, size)
+    across = min(across, -(-charts // rows))
+    full, rest = divmod(charts, across)
+    return [*[across] * full, *([rest] if rest else [])][:rows]
+
+
+def _boxes(area: Box, counts: list[int]) -> list[Box]:
+    """Return equal regions, row by row."""
+    rows = [area.y + area.height * row // len(counts) for row in range(len(counts) + 1)]
+    return [
+        Box(area.x + area.width * at // across, top, area.width * (at + 1) // across
+            - area.width * at // across, bottom - top)
+        for across, top, bottom in zip(counts, rows, rows[1:], strict=False)
+        for at in range(across)
+    ]  # fmt: skip
 
 
 def _foot(area: Box) -> list[Placed]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box, capacity, row_counts, tile
-from llmtop.ui.panels import alerts, chart, events, log, runs, values, waiting, welcome
+from llmtop.ui.panels import alerts, chart, devices, events, log, runs, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
 from llmtop.ui.specs import specs
@@ -22,6 +22,10 @@ PRINTED = ("pipe", "command")
 """Sources whose output llmtop has taken off the terminal, and so owes to the reader."""
 LOG_FROM = 18
 LOG_HEIGHT = 5
+GPUS_FROM = 16
+"""Rows from which a line about the GPUs takes none from the charts that is missed."""
+MOST_GPU_ROWS = 11
+"""Eight devices, their heading and a border."""
 EVENTS_HEIGHT = 6
 EVENTS_FROM = 36
 """Terminals of at least this many lines have room for the events."""
@@ -51,6 +55,9 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     y = top[0].box.height if top else 0
     below = _below(scene, scene.shown.run, width, height)
     taken = below[0].box.height if below else 0
+    gpus = _gpus(scene, width, height - taken)
+    taken += gpus[0].box.height if gpus else 0
+    below = [*gpus, *below]
     area = Box(0, y, width, height - y - taken)
     if values.is_table(scene.shown):
         return [*top, Placed(values.CONTENT, area), *below]
@@ -62,6 +69,16 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     boxes = tile(area, row_counts(len(shown), (area.width, area.height)))
     placed = [Placed(chart.content(s), box) for s, box in zip(shown, boxes, strict=False)]
     return [*top, *placed, *below]
+
+
+def _gpus(scene: Scene, width: int, bottom: int) -> list[Placed]:
+    """Return the GPUs above `bottom`: a line each where there is much room, else one of all."""
+    if not scene.devices or bottom < GPUS_FROM:
+        return []
+    rows = len(scene.devices) + 3
+    if rows > min(MOST_GPU_ROWS, bottom // 3):
+        return [Placed(devices.STRIP, Box(0, bottom - 1, width, 1))]
+    return [Placed(devices.CONTENT, Box(0, bottom - rows, width, rows))]
 
 
 def _below(scene: Scene, run: Run, width: int, height: int) -> list[Placed]:
