@@ -12,6 +12,7 @@ from tests.bench.overview import overview
 from tests.bench.paced import paced
 from tests.bench.paint import paint
 from tests.bench.raster import raster
+from tests.bench.scrape import scrape
 from tests.bench.start import start
 from tests.bench.store import store
 from tests.bench.table import Subject, machine, note, print_markdown, print_plain
@@ -26,6 +27,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
     "alerts": ("Alert rules", alerts),
+    "scrape": ("Servers", scrape),
     "hardware": ("Hardware", hardware),
 }
 
