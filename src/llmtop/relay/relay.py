@@ -21,9 +21,9 @@ from llmtop.sources.introduce import LARGEST, whole
 from llmtop.store import Store
 from llmtop.wire import Frame, Kind, read_json
 
-TURN_SECONDS = 0.05
-"""Between two turns: 20 a second, five times what a screen shows."""
-OPEN_SECONDS = 0.02
+TURN_SECONDS = 0.1
+"""Between two turns: 10 a second, twice what a screen shows; each costs what 1000 ranks do."""
+OPEN_SECONDS = 0.05
 """Spent in one turn on histories for one viewer, so that nobody waits for a late one."""
 MAX_HAVE = 4096
 """Sessions a viewer may say it has: as many as a hub knows."""
@@ -58,7 +58,8 @@ class Relay:
             if isinstance(intake, Intake):
                 intake.keep_frames = True
         store = PublishedStore(self.channels, clock, memory_bytes=memory_bytes)
-        self.engine = Engine(store, every, clock)
+        # What numbers mean is worked out where they are looked at.
+        self.engine = Engine(store, every, clock, rules=False)
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set."""
