@@ -101,8 +101,10 @@ class Frame:
         chosen, fetched = self.selection(metric), self.fetch(metric, window, skip)
         time, value = fetched.points.time, fetched.points.value
         counts = np.zeros(len(self.targets), np.int64)
-        np.add.at(counts, chosen.target, fetched.counts)
-        if chosen.pooled:
+        if not chosen.pooled:
+            counts[chosen.target] = fetched.counts
+        else:
+            np.add.at(counts, chosen.target, fetched.counts)
             target = np.repeat(chosen.target, fetched.counts)
             order = np.lexsort((time, target))
             time, value = time[order], value[order]
@@ -146,12 +148,12 @@ class Frame:
         keep = points.time > np.repeat(start, counts)
         if skip is not None:
             keep &= points.time <= np.repeat(stop, counts)
-        inside = np.bincount(
-            np.repeat(np.arange(len(counts)), counts)[keep], minlength=len(counts)
-        ).astype(np.int64)
+        inside = np.zeros(len(counts), np.int64)
+        inside[some] = np.add.reduceat(keep, starts_of(counts)[some], dtype=np.int64)
         self._guess[key] = inside + inside // 16 + GUESS_SLACK
-        gone = np.array([one.n for one in chosen.series], np.int64) > counts
-        short = gone & (oldest > start) & (counts < asked)
+        short = (oldest > start) & (counts < asked)
+        for at in np.flatnonzero(short).tolist():
+            short[at] = chosen.series[at].n > counts[at]
         return Fetched(_scaled(points.pick(keep), chosen, inside), inside, short)
 
 
