@@ -12,6 +12,7 @@ from tests.bench.overview import overview
 from tests.bench.paced import paced
 from tests.bench.paint import paint
 from tests.bench.raster import raster
+from tests.bench.relay import relay
 from tests.bench.scrape import scrape
 from tests.bench.start import start
 from tests.bench.store import store
@@ -23,6 +24,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "start": ("Import", start),
     "flow": ("Publisher to store, one receiving core", flow),
     "store": ("Store", store),
+    "relay": ("A relay for 1000 ranks", relay),
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
