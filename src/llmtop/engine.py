@@ -12,6 +12,7 @@ from llmtop.clock import Clock
 from llmtop.rules.alert import Alert
 from llmtop.rules.alerts import Alerts
 from llmtop.rules.derive import Derivation
+from llmtop.rules.efficiency import Efficiency
 from llmtop.rules.feedback import Feedback
 from llmtop.samples import Batch
 from llmtop.sources import Source
@@ -98,6 +99,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self._rules = rules
         self._derivation = Derivation()
+        self._efficiency = Efficiency()
         self._feedback = Feedback(sources)
         self._cost = 0.0
         self._runs_seen: tuple[int, ...] = ()
@@ -139,6 +141,7 @@ class Engine:
         alerts: tuple[Alert, ...] = ()
         if self._rules:
             changed |= self._derivation.derive(self.store, changed, now)
+            changed |= self._efficiency.derive(self.store, changed, now)
             alerts = self.alerts.judge(self.store, changed, now)
         if alerts:
             self._feedback.tell(self.store, alerts, now)
