@@ -20,7 +20,8 @@ from llmtop.wire import DROPPED_NAME, NO_STEP, OVERFLOW_NAME, Kind
 def test_log_arrives_in_order_with_steps_times_and_a_bye(rendezvous: Path) -> None:
     before = time.time()
     with Listener(rendezvous) as hub:
-        run = llmtop.init("tiny", total_steps=10, tokens_per_step=512, config={"lr": 0.1})
+        run = llmtop.init("tiny", total_steps=10, tokens_per_step=512, config={"lr": 0.1},
+                          n_params=7e9, flops_per_token=None)
         for step in range(100):
             run.log({"loss": 1.0 / (1 + step), "lr": 1}, step=step)
         threading.Thread(target=run.finish).start()
@@ -34,7 +35,8 @@ def test_log_arrives_in_order_with_steps_times_and_a_bye(rendezvous: Path) -> No
     assert heard.order[:2] == [Kind.HELLO, Kind.DEFS]
     assert hello["role"] == "publisher"
     assert (hello["name"], hello["pid"], hello["total_steps"]) == ("tiny", os.getpid(), 10)
-    assert hello["tags"] == {"tokens_per_step": 512, "config": {"lr": 0.1}}
+    assert hello["tags"] == {"tokens_per_step": 512, "n_params": 7_000_000_000,
+                             "config": {"lr": 0.1}}
     assert before <= hello["started"] <= time.time()
     assert heard.bye == {"reason": "finished", "text": ""}
 

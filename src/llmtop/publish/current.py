@@ -19,7 +19,8 @@ def init(
     name: object = None, *extra: object, total_steps: int | None = None, phase: str = "train",
     rank: int | None = None, world_size: int | None = None, tags: Mapping[str, Any] | None = None,
     tokens_per_step: int | None = None, endpoint: str | None = None, config: Any = None,
-    stoppable: bool = False, **unknown: object,
+    stoppable: bool = False, n_params: int | None = None, flops_per_token: float | None = None,
+    **unknown: object,
 ) -> Run:  # fmt: skip
     """Open a run and make it the current one; runs opened before stay open.
 
@@ -35,6 +36,8 @@ def init(
         endpoint: "tcp://host:port" of a monitor elsewhere; LLMTOP_ENDPOINT if None.
         config: Hyper-parameters: a dict, or an object with fields.
         stoppable: A monitor of this user's may set `should_stop`, which the loop looks at.
+        n_params: Parameters of the model, for MFU at 6 FLOPs each a token.
+        flops_per_token: What a token costs forward and backward, where that is known better.
         **unknown: Arguments of other loggers. What says where the run belongs (project, group,
             notes) becomes tags, a project also the name of a run without one; the rest is
             ignored, and told once.
@@ -44,7 +47,7 @@ def init(
     asked = {
         "total_steps": total_steps, "phase": phase, "rank": rank, "world_size": world_size,
         "tags": tags, "tokens_per_step": tokens_per_step, "config": config,
-        "stoppable": stoppable,
+        "stoppable": stoppable, "n_params": n_params, "flops_per_token": flops_per_token,
     }  # fmt: skip
     if unknown:
         from llmtop.publish import compat

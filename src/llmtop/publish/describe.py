@@ -12,6 +12,8 @@ from llmtop.publish.inbox import Inbox
 from llmtop.wire import clean_name
 
 PHASES = ("train", "eval", "serve")
+COUNTS = ("tokens_per_step", "n_params", "flops_per_token")
+"""Arguments of init that become tags: what throughput and MFU are worked out from."""
 MAX_TAGS_BYTES = 65_536
 """JSON of all tags: a large config, and a fraction of the largest frame."""
 LARGEST_COUNT = 1 << 53
@@ -65,12 +67,12 @@ def _phase(inbox: Inbox, phase: Any) -> str:
 
 
 def tags_of(inbox: Inbox, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the user's tags with tokens_per_step, config and local_rank among them."""
+    """Return the user's tags with the counts, config and local_rank among them."""
     tags: dict[str, Any] = {}
     given = asked.get("tags")
     named = {"tags": given} if given is not None and not isinstance(given, dict) else given or {}
     extra = {
-        "tokens_per_step": _count(inbox, "tokens_per_step", asked.get("tokens_per_step"), None),
+        **{name: _count(inbox, name, asked.get(name), None) for name in COUNTS},
         "local_rank": environment.local_rank(),
         "config": asked.get("config"),
     }
