@@ -85,8 +85,8 @@ def test_a_healthy_training_fires_nothing(seed: int) -> None:
 def test_a_healthy_server_fires_nothing() -> None:
     rng = np.random.default_rng(4)
     trial = Trial(shipped(), phase="serve")
-    for number in range(500):
-        idle = 200 < number < 300
+    for number in range(320):
+        idle = 150 < number < 220
         busy = 0.0 if idle else 1.0
         trial.log({
             "requests": busy * 3.0, "errors": float(rng.random() < 0.01),

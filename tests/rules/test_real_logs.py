@@ -21,7 +21,7 @@ SAMPLES = ROOT.parent / "shared" / "samples" / "logs"
 LOGS = sorted(
     str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*") if path.is_file()
 )
-SLICES = 400
+SLICES = 200
 """Pieces each log is lived through in: some steps of a long log are judged together."""
 TRUE: dict[str, dict[str, str]] = {
     "llmc_main_log/llmc-style.adamw.f66d43d7.log": {
