@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from llmtop.clock import Clock
 from llmtop.errors import WireError
@@ -26,6 +26,7 @@ from llmtop.sources.introduce import (
     whole,
 )
 from llmtop.sources.jsonframe import JsonSample, read_sample
+from llmtop.sources.known import Known, Strangers
 from llmtop.sources.liveness import watch
 from llmtop.sources.outgoing import Outgoing
 from llmtop.sources.pending import Pending
@@ -34,15 +35,8 @@ from llmtop.sources.sequence import TAKE, Sequence, Verdict
 from llmtop.sources.session import History, SeriesKeys, Session
 from llmtop.wire import FROM_SEQ, Frame, Kind, pack, pack_json, read_json, unpack
 
-Key = TypeVar("Key")
-MAX_SESSIONS = 4096
-"""Sessions one hub knows: every rank of a large job with room for its restarts."""
 MAX_ANSWERS = 8192
 """Answers waiting to be sent: two a session."""
-MAX_STRANGERS = 4096
-"""Connections remembered for having been asked who they are."""
-ASK_SECONDS = 1.0
-"""The least between two such questions to one connection."""
 MAX_HELD_BYTES = 1 << 26
 """History held until it is complete: what 4096 series with 256 buckets each take."""
 
@@ -51,10 +45,8 @@ class Intake:
     """Everything a hub knows, whatever becomes of its socket."""
 
     def __init__(self, clock: Clock, source: str = "local") -> None:
-        self.sessions: dict[int, Session] = {}
-        """By wire session."""
-        self.clients: dict[tuple[bytes, str], Session] = {}
-        """Those that send JSON, by connection and run name."""
+        self._known = Known()
+        self.sessions, self.clients = self._known.sessions, self._known.clients
         self.answers: deque[tuple[bytes, bytes]] = deque(maxlen=MAX_ANSWERS)
         """(identity, frame) to be sent."""
         self.pending = Pending()
@@ -67,7 +59,7 @@ class Intake:
         self.now, self.mono = clock.time(), clock.monotonic()
         self._clock, self._source = clock, source
         self._keys = SeriesKeys()
-        self._strangers: dict[bytes, float] = {}
+        self._strangers = Strangers()
         self._out = Outgoing()
         self._handlers: dict[int, Callable[[Session, Frame], None]] = {
             Kind.DATA: self._data, Kind.DEFS: self._definitions, Kind.BYE: self._bye,
@@ -102,7 +94,7 @@ class Intake:
 
     def tick(self) -> None:
         """Do what time asks for: pings, deaths, who is alive, history that was held long enough."""
-        for session in (*self.sessions.values(), *self.clients.values()):
+        for session in self._known:
             found = watch(session, self.mono)
             if found.ping:
                 self._answer(session, pack(Kind.PING, session=session.wire))
@@ -113,7 +105,7 @@ class Intake:
                 self._out.dropped += session.records_in(session.sequence.abandon())
             if found.history:
                 self._release(session)
-        heard = [s for s in (*self.sessions.values(), *self.clients.values()) if s.unreported]
+        heard = [session for session in self._known if session.unreported]
         self._out.alive = tuple(session.info.key for session in heard if not session.over)
         for session in heard:
             session.unreported = False
@@ -130,7 +122,7 @@ class Intake:
 
     def forgive(self) -> None:
         """Let every session count as heard now: it was this side that slept."""
-        for session in (*self.sessions.values(), *self.clients.values()):
+        for session in self._known:
             session.heard = self.mono
 
     @property
@@ -163,15 +155,14 @@ class Intake:
         session = self.sessions.get(frame.session)
         if session is None:
             session = Session(info, frame.session, identity, self.mono, self.now, Sequence(first))
-            if not self._room():
-                raise WireError("more sessions than a hub knows")
+            self._known.make_room()
             self.sessions[frame.session] = session
             session.relayed = hello.get("role") == "relay"
             session.birth = None if session.relayed else local_birth(info)
             self.introduced = self.mono
         else:
             self._resume(session, info, first)
-        self._strangers.pop(identity, None)
+        self._strangers.forget(identity)
         self._hear(session, identity)
         if session.over != "ended":
             self._out.introduce(session.info)
@@ -185,20 +176,10 @@ class Intake:
         if session.sequence.skip(first) and not session.historic:
             self._out.dropped += session.records_in(first - expected)
 
-    def _room(self) -> bool:
-        """Make room for one more session by forgetting one that is over."""
-        if len(self.sessions) + len(self.clients) < MAX_SESSIONS:
-            return True
-        return _forget_one(self.sessions) or _forget_one(self.clients)
-
     def _who(self, identity: bytes) -> None:
         """Ask a connection whose session is not known to introduce itself."""
-        if self.mono - self._strangers.get(identity, -ASK_SECONDS) < ASK_SECONDS:
-            return
-        if len(self._strangers) >= MAX_STRANGERS:
-            self._strangers.clear()
-        self._strangers[identity] = self.mono
-        self.answers.append((identity, pack(Kind.PING)))
+        if self._strangers.ask(identity, self.mono):
+            self.answers.append((identity, pack(Kind.PING)))
 
     def _definitions(self, session: Session, frame: Frame) -> None:
         for wanted in read_definitions(read_json(frame, list)):
@@ -240,9 +221,9 @@ class Intake:
     def _keep(self, session: Session, frame: Frame) -> None:
         """Keep a frame for whoever passes it on."""
         if self.keep_frames:
-            self._out.frames.append(WireFrame(
-                session.info.key, frame.kind, frame.seq, frame.count, bytes(frame.payload.obj)
-            ))  # fmt: skip
+            data = bytes(frame.payload.obj)
+            kept = WireFrame(session.info.key, frame.kind, frame.seq, frame.count, data)
+            self._out.frames.append(kept)
 
     def _heed(self, session: Session, verdict: Verdict) -> None:
         self._out.dropped += session.records_in(verdict.lost)
@@ -316,8 +297,7 @@ class Intake:
     def _json(self, identity: bytes, sample: JsonSample) -> None:
         session = self.clients.get((identity, sample.run))
         if session is None:
-            if not self._room():
-                raise WireError("more sessions than a hub knows")
+            self._known.make_room()
             key = f"json-{identity.hex()}-{sample.run}"
             info = read_hello({**sample.about, "name": sample.run}, key, self._source)
             info = replace(info, started=info.started or sample.time)
@@ -338,11 +318,3 @@ def _wire_number(key: str) -> int:
         return int(key, 16)
     except ValueError:
         return 0
-
-
-def _forget_one(known: dict[Key, Session]) -> bool:
-    """Forget the oldest session that is over, if there is one."""
-    over = next((key for key, session in known.items() if session.over), None)
-    if over is not None:
-        del known[over]
-    return over is not None
