@@ -8,11 +8,12 @@ from scenes import T0, World, serving, training
 
 from llmtop.samples import Batch, Bucketed, RunInfo, SeriesInfo
 from llmtop.ui.board import Placed
-from llmtop.ui.panels import absent, chart, heatmap, server, unserved
+from llmtop.ui.panels import absent, chart, heatmap, runs, server, unserved
 from llmtop.ui.panels.base import Scene, Size
 from llmtop.ui.rows import plain, width
 from llmtop.ui.screens.serve import place
 from llmtop.ui.specs import ChartSpec
+from llmtop.units import format_number
 
 SIZES = [(160, 42), (120, 37), (80, 21), (60, 12), (200, 60)]
 TTFT = ChartSpec("ttft", "ttft", "seconds", "distribution", ("ttft_seconds",), "down")
@@ -235,3 +236,17 @@ def test_a_scraped_counter_is_a_rate_over_the_time_between_looks() -> None:
     assert seen.max() < 60, "no spike, though columns are narrower than looks"
     grid = column_grid(T0, T0 + 150, 400)
     assert np.isnan(curve.line[grid.column(T0 + 75)]), "a silence is a gap"
+
+
+def test_the_list_marks_estimates_and_adds_up_several_servers() -> None:
+    world = World()
+    scraped(world, [0, 0, 0, 0, 1, 9])
+    serving(world, "one")
+    serving(world, "two", seed=9)
+    scene = world.scene()
+    listed = plain(runs.frame(scene, Size(160, 8)))
+    assert "≥30.0 s" in listed
+    total = sum(run.find("generated_tokens")[0].rate(10, scene.now)
+                for run in world.store.runs if run.name != "box")
+    assert f"{format_number(total, 3)} tok/s" in listed.splitlines()[0]
+    assert "servers" in listed.splitlines()[0]

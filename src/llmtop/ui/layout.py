@@ -23,10 +23,10 @@ class Box(NamedTuple):
     height: int
 
 
-def capacity(size: tuple[int, int]) -> int:
-    """Return how many chart panels fit `size` (width, height) and can still be read."""
+def capacity(size: tuple[int, int], least: int = MIN_HEIGHT) -> int:
+    """Return how many chart panels of `least` rows fit `size` (width, height) side by side."""
     width, height = size
-    columns, lines = max(1, width // MIN_WIDTH), max(1, height // MIN_HEIGHT)
+    columns, lines = max(1, width // MIN_WIDTH), max(1, height // least)
     if lines == 1:
         return min(columns, 4)
     return _lead_row(columns) + (lines - 1) * min(columns, 4)
@@ -40,8 +40,9 @@ def row_counts(count: int, size: tuple[int, int]) -> list[int]:
     """Return how many panels each row holds; the first row holds the fewest, drawn largest."""
     width, height = size
     columns = max(1, min(4, width // MIN_WIDTH))
-    lines = max(1, height // MIN_HEIGHT)
     count = min(count, capacity(size))
+    least = BOX_HEIGHT if capacity(size, BOX_HEIGHT) >= count else MIN_HEIGHT
+    lines = max(1, height // least)
     if count <= 1 or lines == 1:
         return [count] if count else []
     if count == 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmtop.ui.board import Placed
-from llmtop.ui.layout import Box, capacity, row_counts, tile
+from llmtop.ui.layout import BOX_HEIGHT, Box, capacity, row_counts, tile
 from llmtop.ui.panels import alerts, chart, devices, events, log, runs, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
@@ -18,6 +18,8 @@ LIST_SHARE = 4
 """The list of runs takes at most a quarter of the height."""
 MOST_CHARTS = 9
 """The Overview is read at a glance; the run's own screen has the rest."""
+FEW_CHARTS = 5
+"""Where fewer have room for a border, more without one tell more."""
 PRINTED = ("pipe", "command")
 """Sources whose output llmtop has taken off the terminal, and so owes to the reader."""
 LOG_FROM = 18
@@ -45,7 +47,9 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     """Return the panels of the screen."""
     width, height = size
     if scene.shown is None:
-        return [Placed(welcome.CONTENT, Box(0, 0, width, height))]
+        gpus = _gpus(scene, width, height)
+        rest = height - (gpus[0].box.height if gpus else 0)
+        return [Placed(welcome.CONTENT, Box(0, 0, width, rest)), *gpus]
     charts = specs(scene.shown, scene.view.filter)
     if scene.view.maximised:
         chosen = next((spec for spec in charts if spec.key == scene.view.focus), None)
@@ -61,7 +65,7 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     area = Box(0, y, width, height - y - taken)
     if values.is_table(scene.shown):
         return [*top, Placed(values.CONTENT, area), *below]
-    shown = charts[: min(MOST_CHARTS, capacity((area.width, area.height)))]
+    shown = charts[: _most((area.width, area.height))]
     if not shown and scene.shown.run.log:
         return [*top, Placed(log.CONTENT, Box(0, y, width, height - y))]
     if not shown:
@@ -79,6 +83,12 @@ def _gpus(scene: Scene, width: int, bottom: int) -> list[Placed]:
     if rows > min(MOST_GPU_ROWS, bottom // 3):
         return [Placed(devices.STRIP, Box(0, bottom - 1, width, 1))]
     return [Placed(devices.CONTENT, Box(0, bottom - rows, width, rows))]
+
+
+def _most(size: tuple[int, int]) -> int:
+    """Return how many charts to draw: rather some with a border than many without."""
+    boxed = capacity(size, BOX_HEIGHT)
+    return min(MOST_CHARTS, boxed if boxed >= FEW_CHARTS else capacity(size))
 
 
 def _below(scene: Scene, run: Run, width: int, height: int) -> list[Placed]:
