@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmtop.chart.spark import sparkline
+from llmtop.ui.curves import LEAST_OBSERVED
 from llmtop.ui.panels.alerts import GLYPHS
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
@@ -72,7 +73,13 @@ def _quantile(run: StoreRun, q: float) -> str:
         series = headline(run, name)
         if series is not None and series.kind == "distribution":
             found = series.quantiles([q])
-            return format_seconds(float(found.values[0])) if found.n else MISSING
+            scraped = found.method == "histogram"
+            if found.n < (LEAST_OBSERVED.get(q, 1) if scraped else 1):
+                return MISSING
+            # A server's own buckets make estimates, and have a last one.
+            beyond = found.high is not None and np.isinf(found.high[0])
+            mark = "≥" if beyond else "≈" if scraped else ""
+            return mark + format_seconds(float(found.values[0]))
     return MISSING
 
 
@@ -154,6 +161,9 @@ COLUMNS: tuple[Column, ...] = (
            right=False),
 )
 NAME_CELLS = 16
+FLEET_FROM = 2
+"""Servers from which on their sum is told."""
+RATE_SECONDS = 10.0
 MOST_UNBOXED = 4
 """Runs from which on a border costs none of them its line."""
 
@@ -204,10 +214,24 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         body.append(_line((state[0] + " ", role), name,
                           [column.cell(run, scene) for column in columns], columns, name_cells))
     hidden = len(runs) - room
-    right: list[Run] = [(f"{len(runs)}", "bright")]
+    right: list[Run] = [*_fleet(runs, scene.now), (f"{len(runs)}", "bright")]
     if hidden > 0:
         right += [(f" ({hidden} more ↑↓)", "dim")]
     return framed("runs", right, body, size, _box_from(runs))
+
+
+def _fleet(runs: Sequence[StoreRun], now: float) -> list[Run]:
+    """Return what several servers do together, in a few words before the number of runs."""
+    servers = [run for run in runs if run.phase == "serve" and run.state == "live"]
+    if len(servers) < FLEET_FROM:
+        return []
+    out: list[Run] = [(f"{len(servers)} servers ", "dim")]
+    for name, unit in (("generated_tokens", "tok/s"), ("requests", "req/s")):
+        counters = [one for run in servers if (one := headline(run, name)) is not None]
+        if counters:
+            total = sum(one.rate(RATE_SECONDS, now) for one in counters)
+            out += [(format_number(total, 3), "text"), (f" {unit}  ", "dim")]
+    return out
 
 
 def _box_from(runs: Sequence[StoreRun]) -> int:
