@@ -293,6 +293,7 @@ def test_whatever_happens_each_message_is_taken_once_in_order_or_counted(
             for seq in range(asked, sent):
                 judge(seq)
     verdict = sequence.behind(sent, now)
+    lost += verdict.lost
     if verdict.ask:
         for seq in range(sequence.expected or 0, sent):
             judge(seq)
