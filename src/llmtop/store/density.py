@@ -62,12 +62,12 @@ def density(series: Series, edges: F8, start: float, stop: float, count: int) ->
         spread = bounds.spread(found.bounds, found.counts, edges)
         np.add.at(table.T, column, spread[row] * share[:, None])
         return table
-    raw = series.window(EVERYTHING)
-    raw = raw.pick(np.isfinite(raw.value) & (raw.time >= start) & (raw.time <= stop))
+    held = series.window(EVERYTHING)
+    raw = held.pick(np.isfinite(held.value) & (held.time >= start) & (held.time <= stop))
     np.add.at(table, (_bin(raw.value, edges), place(raw.time, start, stop, count)), 1.0)
-    oldest = series.window(EVERYTHING).time.min(initial=np.inf)
-    histogram = series.histogram
-    if histogram is None or series.complete:
+    oldest = held.time.min(initial=np.inf)
+    histogram = series._table.histograms.get(series.id)
+    if histogram is None or len(held.time) == series.n:
         return table
     for part in histogram.slices.values():
         if (part.start + part.stop) / 2 >= oldest or part.stop < start or part.start > stop:

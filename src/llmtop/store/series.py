@@ -17,7 +17,7 @@ from llmtop.samples import Better, SeriesKind
 from llmtop.store import bands, buckets, quantiles, rings
 from llmtop.store.arena import F8
 from llmtop.store.columns import Columns, Sheet, Spans, place
-from llmtop.store.histogram import SlicedHistogram, orders
+from llmtop.store.histogram import orders
 from llmtop.store.points import Points
 from llmtop.store.quantiles import Quantiles
 from llmtop.store.table import SeriesTable
@@ -157,16 +157,6 @@ class Series:
         self._summary = (self.version, found)
         return found
 
-    @property
-    def complete(self) -> bool:
-        """Whether every point ever is still held raw."""
-        return int(self._table.written[self.id]) == self.n <= int(self._table.raw_room[self.id])
-
-    @property
-    def histogram(self) -> SlicedHistogram | None:
-        """What is counted of a distribution's points, those that left the ring included."""
-        return self._table.histograms.get(self.id)
-
     def extent(self, axis: Axis) -> tuple[float, float] | None:
         """Return where the first and the last point lie, None when none lies on this axis."""
         table, at = self._table, self.id
@@ -223,7 +213,7 @@ class Series:
             if not complete and not self._table.time_mixed[self.id]:
                 complete = bool(len(raw.time)) and float(raw.time[0]) <= since
             return quantiles.of_values(raw.value[raw.time >= since], qs, exact=complete)
-        histogram = self.histogram
+        histogram = self._table.histograms.get(self.id)
         if histogram is None or (complete and not len(histogram.timeless.orders)):
             return quantiles.of_values(raw.value, qs, exact=complete)
         whole = histogram.total()
@@ -242,7 +232,7 @@ class Series:
         """
         raw, ordered = self.window(EVERYTHING), not self._table.time_mixed[self.id]
         exact = bands.of_points(raw, qs, start, stop, count, ordered=ordered)
-        histogram = self.histogram
+        histogram = self._table.histograms.get(self.id)
         if histogram is None or len(raw.time) == self.n or not histogram.slices:
             return exact
         estimate = bands.of_histogram(histogram, self._fresh(raw), qs, start, stop, count)
