@@ -152,7 +152,7 @@ class WireFrame(NamedTuple):
     run: str
     kind: int
     seq: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which a frame has no use for
     """Records of DATA."""
     data: bytes
 
