@@ -101,6 +101,16 @@ def test_a_healthy_server_fires_nothing() -> None:
     assert trial.fired == []
 
 
+def test_noisy_evaluations_on_a_plateau_are_no_overfitting() -> None:
+    trial = Trial(shipped("overfitting"))
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        trial.feed("loss", list(2 + rng.normal(0, 0.08, 20)))
+        trial.put({"eval/loss": 2.08 + rng.normal(0, 0.08)}, step=trial.step)
+        trial.judge()
+    assert len([one for one in trial.news if one.state == "firing"]) <= 1
+
+
 # ---- what the detectors promise ----
 
 
