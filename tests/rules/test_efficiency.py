@@ -110,3 +110,13 @@ def test_no_tokens_cost_no_number() -> None:
     value = last(run, "joules_per_token")
     assert value is not None
     assert np.isnan(value)
+
+
+def test_history_that_comes_late_is_not_ascribed_to_the_devices() -> None:
+    watched = Watched(n_params=10**9)
+    run = watched.log(1000.0)
+    before = run.find("mfu")[0].n
+    old = Samples(np.array([2], np.uint32), np.array([T0 - 3600]), np.array([3]),
+                  np.array([5000.0]))
+    watched._apply(alive=("h", "r"), samples=old)
+    assert run.find("mfu")[0].n == before

@@ -25,6 +25,8 @@ FLOPS_A_PARAMETER = 6.0
 LOW_PRECISION = ("fp8", "mxfp", "nvfp4", "fp4")
 """Words of a precision whose peak is another than that of BF16."""
 PRECISIONS = ("precision", "dtype", "mixed_precision", "torch_dtype")
+CLOCK_SECONDS = 2.0
+"""How far the clocks of a run and of the monitor may be apart, and a batch be on its way."""
 POWER_SECONDS = 10.0
 """Power and tokens are compared over the same ten seconds."""
 
@@ -45,6 +47,8 @@ class _Followed:
 
     series: Series
     seen: int
+    since: float = np.inf
+    """When the run was first seen on its devices."""
     made: dict[str, Series] = field(default_factory=dict)
 
 
@@ -73,12 +77,19 @@ class Efficiency:
         state = self._runs.get(run.id)
         if state is None or state.series is not series:
             # What was logged before the devices were seen is not known to have run on them.
-            self._runs[run.id] = _Followed(series, series.n, state.made if state else {})
+            self._runs[run.id] = _Followed(
+                series, series.n, made=state.made if state else {})
             return False
         points = series.window(series.n - state.seen)
         state.seen = series.n
         found = _devices(store, run, machines, now)
-        if found is None or not len(points.value):
+        if found is None:
+            state.since = np.inf
+            return False
+        # History that comes late is older than what is known of the devices.
+        state.since = min(state.since, now)
+        points = points.pick(points.time >= state.since - CLOCK_SECONDS)
+        if not len(points.value):
             return False
         with np.errstate(divide="ignore", invalid="ignore"):
             wanted = {"tokens_per_second_per_gpu": points.value / found.gpus}

@@ -209,13 +209,15 @@ def _head(
     """Return the newest values, or those under the crosshair."""
     unit = spec.unit + ("/s" if spec.rate and spec.unit != "bytes" else "")
     out: list[Run] = []
+    shown = [line for line, *_ in drawn if not line.faint or len(drawn) <= 2]
     for line, mean, _, most in drawn:
-        if line.faint and len(drawn) > 2:
+        if line not in shown:
             continue
         value = _at(line, mean, spec, now, cursor)
         number, word = _told(value, unit)
         word += "/s" if spec.rate and word else ""
-        label = line.name or ("mean" if most is not None and len(drawn) == 1 else "")
+        alone = "mean" if most is not None and len(drawn) == 1 else ""
+        label = line.name.removeprefix("gpu ") or alone
         if out:
             out.append(("  ", "blank"))
         if len(drawn) > 1:
@@ -223,7 +225,7 @@ def _head(
         if label:
             out.append((f"{label} ", "dim"))
         out.append((number, "bright"))
-        if word:
+        if word and (spec.rate or line is shown[-1]):
             out.append((f" {word}", "dim"))
     return out
 
