@@ -103,6 +103,19 @@ def test_the_format_of_ones_own_reads_its_line(tmp_path: Path) -> None:
     assert re.search(r"step_time +9 points", done.stdout)
 
 
+def test_the_rules_of_ones_own_are_rules(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(\[rules.*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert found
+    (tmp_path / "rules.toml").write_text(found.group(1), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "llmtop", "alerts", "--rules", str(tmp_path / "rules.toml")],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "8 sigma" in done.stdout
+    assert re.search(r"ttft_high +critical", done.stdout)
+
+
 def test_every_option_is_in_help() -> None:
     done = subprocess.run([sys.executable, "-m", "llmtop", "--help"], capture_output=True,
                           text=True, timeout=30, check=True)
