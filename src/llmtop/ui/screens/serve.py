@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llmtop.ui.board import Placed
-from llmtop.ui.layout import Box
+from llmtop.ui.layout import BOX_HEIGHT, Box
 from llmtop.ui.panels import absent, chart, heatmap, server, unserved
 from llmtop.ui.panels.base import Content, Scene
 from llmtop.ui.screens.overview import run_list
@@ -61,8 +61,8 @@ ROWS: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = (
          ("requests", "tpot"), ("queue_time", "prefix"), ("speculation", "preemptions"))),
 )
 """From so many cells on, the panels row by row, most wanted first."""
-LEAST_ROW = 8
-"""Lines of the lowest row of charts."""
+LEAST_ROW = BOX_HEIGHT
+"""Lines of the lowest row of charts: each has its border."""
 LEAD = 0.62
 """Part of its row that the heat map takes."""
 STRIP, SMALL_STRIP = 5, 3
