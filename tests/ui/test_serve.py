@@ -8,6 +8,7 @@ from scenes import T0, World, serving, training
 
 from llmtop.samples import Batch, Bucketed, RunInfo, SeriesInfo
 from llmtop.ui.board import Placed
+from llmtop.ui.layout import Box
 from llmtop.ui.panels import absent, chart, heatmap, runs, server, unserved
 from llmtop.ui.panels.base import Scene, Size
 from llmtop.ui.rows import plain, width
@@ -103,6 +104,9 @@ def test_what_is_not_there_says_why() -> None:
     scene = world.scene(screen="serve")
     shown = placed(scene, (160, 42))
     assert "run.request() measures it" in text(scene, shown["tpot"])
+    narrow = text(scene, Placed(absent.content("kv", "kv", "e2e_seconds"), Box(0, 0, 36, 9)))
+    assert "…" not in narrow, "a reason is told in full"
+    assert "t)" in narrow
     world = World()
     scraped(world, [10, 0, 0, 0, 0, 0], missing={"kv_cache_usage": "TGI does not tell it"})
     scene = world.scene(screen="serve")

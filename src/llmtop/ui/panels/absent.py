@@ -1,12 +1,13 @@
-"""A panel for which there is nothing: why, and what would fill it, in a line."""
+"""A panel for which there is nothing: why, and what would fill it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from functools import partial
+from textwrap import wrap
 
 from llmtop.ui.panels.base import Content, Scene, Size
-from llmtop.ui.panels.frame import framed
+from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.rows import Row
 
 FILLS = {
@@ -35,8 +36,8 @@ def signature(metric: str, scene: Scene, size: Size) -> Hashable:
 
 def frame(title: str, metric: str, scene: Scene, size: Size) -> list[Row]:
     """Return the reason in its frame."""
-    said = why(scene, metric)
-    body: list[Row] = [((said, "dim"),)]
+    columns, _ = inner(size)
+    body: list[Row] = [((line, "dim"),) for line in wrap(why(scene, metric), max(columns, 1))]
     return framed(title, (), body, size)
 
 

@@ -55,6 +55,7 @@ def _facts(run: StoreRun) -> list[Run]:
     tags = run.tags
     out: list[Run] = []
     engine = " ".join(str(tags[key]) for key in ("engine", "version") if tags.get(key))
+    engine = engine or "publishes its numbers itself"
     for text, role in ((engine, "bright"), (str(tags.get("model", "")), "text"),
                        (run.host, "dim")):
         if text:
@@ -65,7 +66,7 @@ def _facts(run: StoreRun) -> list[Run]:
     if isinstance(settings, Mapping):
         for name, value in list(settings.items())[:MOST_SETTINGS]:
             out += [("  ", "blank"), (f"{name} ", "dim"), (str(value), "text")]
-    return out or [("a server that publishes by itself", "dim")]
+    return out
 
 
 def _phase_row(run: StoreRun, scene: Scene, columns: int) -> Row:
