@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llmtop.chart import bar, sparkline
 from llmtop.rules.forecast import forecast, words
 from llmtop.rules.machine import Device, number
 from llmtop.sources.nvml_words import SEVERE_THROTTLE
+from llmtop.store import Series
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.rows import Row, Run, clip, fit
 from llmtop.units import MISSING
 
 GIB = 1 << 30
+TREND_SECONDS = 10.0
 SPARK_SECONDS = 300.0
 HOT, TOO_HOT = 80.0, 85.0
 """Degrees Celsius: near, and at, where data-centre GPUs slow themselves down."""
@@ -109,15 +112,15 @@ def device_row(
     if shape.spark:
         row += [("  ", "blank"), (_past(device, shape.spark - 2, scene), "raw-1")]
     if shape.users:
-        row += [("  ", "blank"), *clip(_notes(device, users), shape.users - 2)]
+        row += [("  ", "blank"), *clip(_notes(device, users, now), shape.users - 2)]
     return tuple(row)
 
 
-def _notes(device: Device, users: Sequence[str]) -> list[Run]:
+def _notes(device: Device, users: Sequence[str], now: float) -> list[Run]:
     """Return what is wrong with a device, when it is full, and who uses it."""
     out: list[Run] = [(f"{word}  ", "warning") for word in _throttle(device)
                       if word in SEVERE_THROTTLE][:1]
-    trend = _trend(device)
+    trend = _trend(device, now)
     if "about" in trend or "within" in trend:
         out.append((f"{trend.removeprefix('about ')}  ", "warning"))
     return [*out, (", ".join(users), "text")]
@@ -169,7 +172,7 @@ def states_row(device: Device, now: float) -> Row:
     def say(text: str, role: str = "dim") -> None:
         parts.append((text, role))
 
-    trend = _trend(device)
+    trend = _trend(device, now)
     if trend:
         say(f"memory: {trend}", "warning" if "about" in trend or "within" in trend else "dim")
     for metric, word in (("gpu_sm_clock_hz", "sm"), ("gpu_memory_clock_hz", "mem")):
@@ -210,9 +213,15 @@ def states_row(device: Device, now: float) -> Row:
     return tuple(out)
 
 
-def _trend(device: Device) -> str:
+def _trend(device: Device, now: float) -> str:
     series, total = device.series.get("gpu_memory_used_bytes"), device.memory_total
-    return words(forecast(series, total)) if series and total else ""
+    return _trend_at(series, total, int(now // TREND_SECONDS)) if series and total else ""
+
+
+@lru_cache(maxsize=64)
+def _trend_at(series: Series, total: float, moment: int) -> str:
+    """Return the forecast in words, worked out once a `moment`: minutes do not change faster."""
+    return words(forecast(series, total))
 
 
 def activity_row(device: Device, scene: Scene) -> Row:

@@ -37,7 +37,7 @@ MOST_LINES = 4
 HOLE_SECONDS = 12.0
 """Silence up to this long is drawn through: two of the slow readings missed."""
 END_CELLS = 9
-PICTURE_SECONDS = 2.0
+PICTURE_SECONDS = 3.0
 """How often a picture is drawn anew while its columns are shorter: values in numbers stand in the
 lines of the devices, each second."""
 SIGNS = {"written": "w", "read": "r", "received": "↓", "sent": "↑"}
