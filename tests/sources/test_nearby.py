@@ -33,7 +33,9 @@ def port_of(address: str) -> int:
 def test_a_server_that_listens_is_found_and_watched() -> None:
     with serve([PAGE]) as (address, answers), serve([404]) as (other, asked):
         ports = port_of(address), port_of(other)
-        source = Nearby(clock=SystemClock(), settings=Settings(interval=0.05), ports=ports)
+        source = Nearby(
+            clock=SystemClock(), settings=Settings(interval=0.05, token="secret"), ports=ports
+        )
         engine = Engine(Store(memory_bytes=64 << 20), [source], SystemClock())
         engine.start()
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from llmtop.clock import Clock
@@ -53,7 +53,8 @@ class Nearby(Scrape):
         look: Callable[[], dict[int, str] | None] = listening,
     ) -> None:  # fmt: skip
         """Look at `ports` of those that `look` says listen."""
-        super().__init__((), clock=clock, settings=settings)
+        # A token is for servers that somebody named.
+        super().__init__((), clock=clock, settings=replace(settings or Settings(), token=""))
         self.name = "servers"
         self._ports, self._look = ports, look
         self._probed: dict[int, Probed] = {}
