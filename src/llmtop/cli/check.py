@@ -8,15 +8,20 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from llmtop.cli.deliver import build_delivery, say_problems, to_terminal
 from llmtop.cli.rules import build_alerts, duration
+from llmtop.clock import SystemClock
 
 if TYPE_CHECKING:
+    from llmtop.delivery.delivery import Delivery
     from llmtop.rules.alert import Alert
     from llmtop.store import Store
 
 QUIET, FIRED = 0, 1
 LOOK_SECONDS = 0.25
 """Between two pumps: what a screen does."""
+DELIVER_SECONDS = 60.0
+"""For what waits at the end, further attempts included: nobody is there to look later."""
 
 
 def run_check(words: list[str], options: argparse.Namespace) -> int:
@@ -29,8 +34,9 @@ def run_check(words: list[str], options: argparse.Namespace) -> int:
     """
     seconds = duration("--for", options.lasting) if options.lasting else 0.0
     options.source = words
-    fired, store = (_watch(options, seconds) if seconds or not _finished(words)
-                    else _live_through(options))
+    delivery = build_delivery(options, SystemClock())
+    fired, store = (_watch(options, seconds, delivery) if seconds or not _finished(words)
+                    else _live_through(options, delivery))
     if options.json:
         from llmtop.rules.entry import alert_entry
 
@@ -38,6 +44,9 @@ def run_check(words: list[str], options: argparse.Namespace) -> int:
     else:
         for line in lines(fired, store):
             print(line)  # noqa: T201
+    if delivery is not None:
+        delivery.close(DELIVER_SECONDS)
+        say_problems(delivery)
     return FIRED if any(one.severity != "info" for one in fired) else QUIET
 
 
@@ -59,16 +68,23 @@ def _finished(words: list[str]) -> bool:
     return bool(words) and all(word != "-" and "://" not in word for word in words)
 
 
-def _live_through(options: argparse.Namespace) -> tuple[list[Alert], Store]:
+def _live_through(
+    options: argparse.Namespace, delivery: Delivery | None
+) -> tuple[list[Alert], Store]:
     from llmtop.cli.watch import open_named
     from llmtop.rules.replay import replay
     from llmtop.store import Store
 
     store = Store(memory_bytes=options.memory_bytes)
-    return replay(store, build_alerts(options, remember=False), open_named(options)), store
+    fired = replay(store, build_alerts(options, remember=False), open_named(options))
+    if delivery is not None:
+        to_terminal(delivery.tell(fired, late=True))
+    return fired, store
 
 
-def _watch(options: argparse.Namespace, seconds: float) -> tuple[list[Alert], Store]:
+def _watch(
+    options: argparse.Namespace, seconds: float, delivery: Delivery | None
+) -> tuple[list[Alert], Store]:
     """Pump for a time, at least until the sources are read to their present end."""
     import time
 
@@ -82,8 +98,13 @@ def _watch(options: argparse.Namespace, seconds: float) -> tuple[list[Alert], St
     try:
         caught_up = engine.wait_caught_up(options.wait)
         stop = clock.monotonic() + seconds
+        if delivery is not None:
+            known = (*reversed(engine.alerts.history), *engine.alerts.active)
+            to_terminal(delivery.tell(known, late=True))
         while (left := stop - clock.monotonic()) > 0:
-            engine.pump(clock.time())
+            changes = engine.pump(clock.time())
+            if delivery is not None:
+                to_terminal(delivery.tell(changes.alerts))
             if all(state.state == "ended" for state in engine.source_states):
                 break
             time.sleep(min(left, LOOK_SECONDS))

@@ -41,10 +41,12 @@ def _run(argv: list[str]) -> int:
         raise UsageError("--poll: between 0.05 and 3600 seconds")
     if options.wait < 0:
         raise UsageError("--wait: seconds cannot be negative")
+    from llmtop.cli.deliver import sinks
     from llmtop.cli.rules import read_rules
 
-    # Before the screen: a wrong rule is said where it was typed.
+    # Before the screen: a wrong rule or sink is said where it was typed.
     options.ruleset = read_rules(options)
+    options.sinks = sinks(options)
     word, *rest = options.source or [""]
     if word == "check":
         from llmtop.cli.check import run_check

@@ -51,7 +51,9 @@ def open_named(options: argparse.Namespace) -> list[Source]:
 
 def run_watch(options: argparse.Namespace) -> int:
     """Show the screen until it is left; return the exit code."""
+    from llmtop.cli.deliver import build_delivery
     from llmtop.cli.servers import limits
+    from llmtop.clock import SystemClock
     from llmtop.ui.app import LlmtopApp
     from llmtop.ui.terminal.crash import run_app
 
@@ -63,4 +65,5 @@ def run_watch(options: argparse.Namespace) -> int:
     slos = limits(options)
     return run_app(lambda: LlmtopApp(
         lambda: build_engine(options), fps=fps, theme=options.theme, slos=slos,
+        deliver=lambda: build_delivery(options, SystemClock()),
     ))  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
 from textual.events import Resize
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from llmtop.errors import nearest
@@ -18,6 +17,7 @@ from llmtop.ui.keys import KEYS, SCREENS
 from llmtop.ui.mouse import Mouse
 from llmtop.ui.panels.base import Content, Panel, Scene, Size
 from llmtop.ui.panels.footer import Cost, News, footer_row
+from llmtop.ui.telling import ask_to_stop, news, tell
 from llmtop.ui.terminal.celldiff import CellDiffMixin
 from llmtop.ui.theme import default_theme, load_themes, role_styles, variable_defaults
 from llmtop.ui.view import View
@@ -25,23 +25,14 @@ from llmtop.ui.view import View
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from llmtop.delivery.delivery import Delivery
     from llmtop.engine import Engine
-    from llmtop.rules.alert import Alert
     from llmtop.ui.cost import Meter
 
 COST_SECONDS = 2.0
 """How often the footer's cost is measured; its text is what would otherwise change every tick."""
 FIRST_COST_SECONDS = 0.5
 """The first measurement comes earlier; one over less would tell of the start only."""
-MOST_TOASTS = 3
-"""Toasts at a time: more would cover what they are about."""
-TOAST_SECONDS = 10.0
-NEWS_SECONDS = 60.0
-"""An alert that fired longer ago is no news."""
-TOASTS: dict[str, SeverityLevel] = {
-    "critical": "error", "warning": "warning", "info": "information",
-}  # fmt: skip
-"""Severity of an alert -> Textual's."""
 PUMP_SAMPLES = 2_000_000
 """Samples one tick may take in: 2 M take the store about 0.1 s, so that keys stay alive."""
 PUMP_SECONDS = 0.1
@@ -73,8 +64,9 @@ class LlmtopApp(CellDiffMixin, App[None]):
     def __init__(
         self, build: Callable[[], Engine], *, fps: float = 4.0, theme: str = "",
         slos: Mapping[str, float] | None = None,
+        deliver: Callable[[], Delivery | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """Take a function that makes the engine, called only after the first paint."""
+        """Take what makes the engine, and what delivers alerts, after the first paint."""
         self.role_styles: dict[str, Style] = {}
         super().__init__()
         self.view = View(slos=tuple((slos or {}).items()))
@@ -82,7 +74,8 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self.fps = fps
         self.cost: Cost | None = None
         self._meter: Meter | None = None
-        self._build = build
+        self.delivery: Delivery | None = None
+        self._build, self._deliver = build, deliver
         self._scene: Scene | None = None
         self._cost_at = 0.0
         self._mark: object = None
@@ -124,7 +117,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         from llmtop.ui.screens import PLACES
 
         self._place = dict(PLACES)
-        self.engine = self._build()
+        self.engine, self.delivery = self._build(), self._deliver()
         self.engine.start()
         self._measure()
         self.set_interval(1 / self.fps, self.tick)
@@ -133,9 +126,11 @@ class LlmtopApp(CellDiffMixin, App[None]):
             self.notify(problem, severity="warning")
 
     def on_unmount(self) -> None:
-        """Stop the sources."""
+        """Stop the sources, and deliver what waits."""
         if self.engine is not None:
             self.engine.stop()
+        if self.delivery is not None:
+            self.delivery.close()
 
     def tick(self) -> None:
         """Take in what came, then redraw what it changed."""
@@ -143,7 +138,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
             return
         now = self.engine.clock.time()
         changes = self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
-        self._tell(changes.alerts, now)
+        tell(self, changes.alerts, now)
         if now - self._cost_at >= COST_SECONDS:
             self._measure()
         # What no sample, key or second has changed need not even be compared.
@@ -151,18 +146,6 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.view.paused_at is None and mark != self._mark:
             self._mark = mark
             self.draw()
-
-    def _tell(self, alerts: Sequence[Alert], now: float) -> None:
-        """Show what has just fired, in front of whatever is looked at."""
-        # What fired in the history of a run that is read only now stands in the list.
-        fired = [alert for alert in alerts
-                 if alert.state == "firing" and now - (alert.fired_at or now) < NEWS_SECONDS]
-        for alert in fired[:MOST_TOASTS]:
-            self.notify(alert.hint, title=alert.message, severity=TOASTS[alert.severity],
-                        timeout=TOAST_SECONDS, markup=False)
-        if len(fired) > MOST_TOASTS:
-            self.notify("5 shows them all", title=f"{len(fired) - MOST_TOASTS} more alerts",
-                        severity="warning", timeout=TOAST_SECONDS)
 
     def scene(self) -> Scene | None:
         """Return what the panels draw now, or None before the engine stands."""
@@ -190,7 +173,8 @@ class LlmtopApp(CellDiffMixin, App[None]):
         board.put(self._place[self.view.screen](scene, (size.width, size.height)))
         board.show(scene, force)
         self._panel("header").show(scene, force=force)
-        self._draw_footer()
+        footer = self._panel("footer")
+        footer.put_rows([self._footer(footer.size.width)])
 
     def draw_panel(self, panel: Panel) -> None:
         """Draw one panel that has just got its size; before there are data, its skeleton."""
@@ -208,14 +192,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
     def _footer(self, width: int) -> Any:
         if self.engine is None:
             return footer_row(None, 0, News(), width)
-        states = self.engine.source_states
-        lost = (f"{s.name}: {s.reason}" for s in states if s.state in ("lost", "retrying"))
-        news = News(next(lost, ""), next((s.status for s in states if s.status), ""))
-        return footer_row(self.cost, self.engine.store.dropped, news, width)
-
-    def _draw_footer(self) -> None:
-        panel = self._panel("footer")
-        panel.put_rows([self._footer(panel.size.width)])
+        return footer_row(self.cost, self.engine.store.dropped, news(self), width)
 
     def _measure(self) -> None:
         assert self.engine is not None
@@ -276,6 +253,10 @@ class LlmtopApp(CellDiffMixin, App[None]):
             for alert in self.engine.alerts.active:
                 self.engine.alerts.acknowledge(alert.key)
             self.draw()
+
+    def action_stop_run(self) -> None:
+        """Ask the selected run to stop."""
+        ask_to_stop(self)
 
     def action_theme(self) -> None:
         """Go to the next theme."""

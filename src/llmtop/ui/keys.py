@@ -44,6 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("tab", "next_panel", "tab", "panel", "focus the next panel", 12),
     Key("shift+tab", "previous_panel", "shift+tab", "", "focus the previous panel"),
     Key("a", "acknowledge", "a", "", "acknowledge the alerts that fire: seen, still listed"),
+    Key("S", "stop_run", "S", "", "ask the selected run to stop, if it allows that; asks first"),
     Key("t", "theme", "t", "theme", "next theme", 13),
     Key("ctrl+l", "repaint", "ctrl+l", "", "repaint the whole screen"),
     Key("ctrl+p", "command_palette", "ctrl+p", "", "search commands"),
