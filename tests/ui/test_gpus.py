@@ -173,6 +173,15 @@ def test_the_panels_fill_the_screen_and_never_overlap(count: int, size: tuple[in
     assert set(cells) == {(x, y) for x in range(size[0]) for y in range(size[1])}
 
 
+def test_sixteen_devices_all_stand_on_a_small_terminal() -> None:
+    world = World()
+    machine(world, 16)
+    (box,) = (p.box for p in gpus.place(on_screen(world), (80, 21)) if p.key == "gpus")
+    got = text(devices.frame(on_screen(world), Size(box.width, box.height)))
+    assert [line.split()[1] for line in got.splitlines() if "612" in line] == [
+        str(number) for number in range(16)]
+
+
 def test_machines_are_not_among_the_runs() -> None:
     world = World()
     training(world, steps=20)

@@ -66,7 +66,7 @@ def _device_rows(count: int, height: int) -> int:
         rows = count * lines + 3
         if rows <= height * (0.45 if lines > 1 else 0.6):
             return rows
-    return min(height, count + 1)
+    return min(height, count + 2)
 
 
 def _foot_rows(left: int, processes: int) -> int:
