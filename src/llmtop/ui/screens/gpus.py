@@ -66,7 +66,7 @@ def _device_rows(count: int, height: int) -> int:
         rows = count * lines + 3
         if rows <= height * (0.45 if lines > 1 else 0.6):
             return rows
-    return min(height, count + 2)
+    return height if height - count < LEAST_PROCESSES else count + 2
 
 
 def _foot_rows(left: int, processes: int) -> int:
