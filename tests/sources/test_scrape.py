@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages import BOUNDS, Answers, Watch, histogram, sample, serve
+from pages import BOUNDS, Answers, Watch, histogram, sample, serve, still
 
 from llmtop.clock import SystemClock
 from llmtop.engine import Engine
@@ -23,10 +23,12 @@ from llmtop.samples import Batch
 from llmtop.sources import open_source
 from llmtop.sources.scraping import fetch as fetching
 from llmtop.sources.scraping.address import candidates, checked
+from llmtop.sources.scraping.endpoint import Found
 from llmtop.sources.scraping.exposition import NotMetricsError
 from llmtop.sources.scraping.fetch import Fetch, FetchError
 from llmtop.sources.scraping.settings import Settings
 from llmtop.sources.scraping.source import Scrape
+from llmtop.sources.scraping.target import Look
 from llmtop.store import Store
 
 QUICK = Settings(interval=0.05)
@@ -360,6 +362,19 @@ def test_a_server_is_watched(watching: Callable[[Scrape], Watching]) -> None:
         assert values.sum() == pytest.approx(100 * round(values.sum() / 100))
         assert values.sum() >= 100
         assert seen.engine.caught_up
+
+
+def test_looks_keep_their_beat_and_make_up_for_none_that_was_missed() -> None:
+    clock = still()
+    source = Scrape(["http://box/metrics"], clock=clock, settings=Settings(interval=1.0))
+    (one,) = source.endpoints
+    began = clock.now
+    for late, due in ((0.3, 1.0), (0.1, 2.0), (5.5, 8.0), (0.0, 9.0)):
+        mono = one.due + late
+        answer = fetching.Answer(tokens(mono), "", "http://box/metrics")
+        one.took(Found(answer, "", Look(mono, mono)))
+        assert one.due == pytest.approx(began + due)
+        assert one.due >= mono
 
 
 def test_json_at_the_first_path_leads_to_the_second(watching: Callable[[Scrape], Watching]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from llmtop.clock import Clock
@@ -95,8 +96,9 @@ class Endpoint:
             events = (*(Event(key, found.look.time, "info", text) for key in self.target.runs),
                       *events)
         self.looks, self.failures, self.why, self.down = self.looks + 1, 0, "", False
-        # The same beat whatever an answer took, and no burst after a sleep.
-        self.due = max(self.due + self.settings.interval, found.look.mono)
+        # The same beat whatever an answer took; beats that were missed are not made up for.
+        late = (found.look.mono - self.due) / self.settings.interval
+        self.due += self.settings.interval * max(1, math.ceil(late))
         return replace(batch, events=events)
 
     def _failed(self, found: Found) -> Batch | None:
