@@ -63,7 +63,8 @@ of session 0 are of the relay itself: PING asks for HELLO, as any hub's; EVENT {
 ends what was there before; EVENT {level: "lag", seconds, count} says that a slow viewer gets DATA
 thinned, count samples left out (each such DATA has the seq of the last it stands for, after an
 EVENT "dropped"). A viewer sends PING of session 0 each second; the PONG has its seq, and in t0 the
-relay's time.
+relay's time. HELLO with own: true is a session of the relay's own making: a viewer forgets those
+when EVENT {level: "relay", instance}, the first thing it is sent, names another life of the relay.
 """
 
 from __future__ import annotations

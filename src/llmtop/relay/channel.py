@@ -51,7 +51,7 @@ class Channel:
             "role": "relay", "name": info.name, "host": info.host, "pid": info.pid,
             "rank": info.rank, "world_size": info.world_size, "phase": info.phase,
             "started": info.started, "total_steps": info.total_steps, "first_seq": first,
-            "tags": dict(info.tags),
+            "tags": dict(info.tags), "own": not self.wire or None,
         }  # fmt: skip
         known = {key: value for key, value in about.items() if value not in (None, "", {})}
         return pack_json(Kind.HELLO, known, session=self.session, seq=self.next)

@@ -34,7 +34,7 @@ class Channels:
         self.log = log
         self.version = 0
         """Grows when a session comes or is forgotten."""
-        self._instance = instance
+        self.instance = instance
         self._places: dict[tuple[int, int], Place] = {}
         """By source and the source's key of a series."""
         self._packed: set[int] = set()
@@ -117,7 +117,7 @@ class Channels:
             except ValueError:
                 pass
         name = f"{source}/{key}".encode()
-        return int.from_bytes(blake2b(name, digest_size=8, key=self._instance).digest(), "little")
+        return int.from_bytes(blake2b(name, digest_size=8, key=self.instance).digest(), "little")
 
     def _forget(self) -> bool:
         """Forget the oldest session that is over; False if none is."""

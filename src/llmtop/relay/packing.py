@@ -15,7 +15,7 @@ from llmtop.wire import COUNTS, MAX_RECORDS, SID, Kind, pack
 
 FRAME_RECORDS = 1024
 """Records of a DATA frame by default, as publishers fill them."""
-LONGEST_SECONDS = 4000.0
+LONGEST_SECONDS = 4294.0
 """What a frame may span: microseconds after t0 have 32 bits."""
 BUCKETS_A_FRAME = 512
 """BUCKETS records of a frame: 32 kB."""
@@ -35,25 +35,24 @@ def pack_samples(
 ) -> Iterator[Payload]:  # fmt: skip
     """Yield the payloads of some samples in their order, at most `most` records each."""
     most = min(most, MAX_RECORDS)
-    for at in range(0, len(sid), most):
-        some = slice(at, at + most)
-        yield from _pack(sid[some], time[some], step[some], value[some])
+    at = 0
+    while at < len(sid):
+        some = time[at : at + most]
+        span = np.maximum.accumulate(some) - np.minimum.accumulate(some)
+        fits = slice(at, at + int(np.searchsorted(span, LONGEST_SECONDS, side="right")))
+        yield _pack(sid[fits], time[fits], step[fits], value[fits])
+        at = fits.stop
 
 
 def _pack(
     sid: NDArray[np.integer], time: NDArray[np.float64], step: NDArray[np.int64],
     value: NDArray[np.float64],
-) -> Iterator[Payload]:  # fmt: skip
+) -> Payload:  # fmt: skip
     t0 = max(float(time.min()), 0.0)
-    if len(time) > 1 and float(time.max()) - t0 > LONGEST_SECONDS:
-        half = len(time) // 2
-        yield from _pack(sid[:half], time[:half], step[:half], value[:half])
-        yield from _pack(sid[half:], time[half:], step[half:], value[half:])
-        return
     records = np.empty(len(sid), RECORD_DTYPE)
     records["sid"], records["step"], records["value"] = sid, step, value
     records["dt"] = np.rint(np.maximum(time - t0, 0.0) * 1e6)
-    yield Payload(t0, len(records), records.tobytes())
+    return Payload(t0, len(records), records.tobytes())
 
 
 def pack_buckets(rows: NDArray[np.void]) -> Iterator[tuple[int, bytes]]:

@@ -50,10 +50,11 @@ class Viewer:
         """Samples left out because it was too slow."""
         self._channels, self._log = channels, channels.log
         self._have = dict(have)
-        self._outbox: deque[bytes] = deque()
+        about = {"level": "relay", "instance": channels.instance.hex()}
+        self._outbox = deque([pack_json(Kind.EVENT, about, session=0)])
         self._opened: dict[Channel, Opened] = {}
         self._looked_at = -1
-        self._resumed: list[Channel] = []
+        self._resumed: dict[Channel, None] = {}
         self._exact = self._log.next
         """What is before it comes as it was, however old: the viewer was away, it is not slow."""
         self._place = self._log.first if have else self._log.next
@@ -81,7 +82,7 @@ class Viewer:
             elif self._resumed:
                 for channel in self._resumed:
                     self._outbox += conclude(channel, self._opened[channel].next)
-                self._resumed = []
+                self._resumed = {}
             elif clock.monotonic() > until or not self._open_one(store):
                 return
 
@@ -131,7 +132,7 @@ class Viewer:
         first = max(have, channel.oldest) if have < channel.next else have
         self._opened[channel] = Opened(first, place)
         self._outbox += introduce(channel, first)
-        self._resumed.append(channel)
+        self._resumed[channel] = None
 
     def _step(self, entry: Entry, place: int) -> None:
         """Put one entry into the outbox if the viewer does not have it."""
@@ -165,7 +166,7 @@ class Viewer:
         self._place = self._log.first
         for channel, opened in self._opened.items():
             self._outbox += introduce(channel, opened.next)
-            self._resumed.append(channel)
+            self._resumed[channel] = None
 
     def _thin(self, seconds: float) -> None:
         """Send what has come since in few frames: a DATA frame a session, the extremes in it."""

@@ -56,6 +56,10 @@ class Attach:
         self._lag = ""
         self._status = ""
         self._caught_up = False
+        self._instance = ""
+        """Which life of the relay this was connected to."""
+        self._full = False
+        """The batch in the making may not hold any more."""
 
     def batches(self, stop: threading.Event) -> Iterator[Batch]:
         """Yield what the relay sends until `stop` is set.
@@ -133,8 +137,8 @@ class Attach:
         """Read for GATHER_SECONDS, or until a batch is full."""
         intake = self.intake
         intake.look_at_clock()
-        deadline, some = intake.mono + GATHER_SECONDS, False
-        while intake.pending.count < BATCH_SAMPLES:
+        deadline, some, self._full = intake.mono + GATHER_SECONDS, False, False
+        while intake.pending.count < BATCH_SAMPLES and not self._full:
             try:
                 data = socket.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -167,7 +171,14 @@ class Attach:
 
     def _told(self, frame: Frame) -> None:
         said = read_json(frame, dict)
-        if said.get("level") == "caught_up":
+        if said.get("level") == "relay":
+            instance = said.get("instance")
+            if self._instance not in ("", instance):
+                # Their ends are to be told before what takes their places.
+                self.intake.end_own()
+                self._full = True
+            self._instance = instance if isinstance(instance, str) else ""
+        elif said.get("level") == "caught_up":
             self._caught_up = True
         elif said.get("level") == "lag" and isinstance(said.get("count"), int):
             self._lagged = self.intake.mono

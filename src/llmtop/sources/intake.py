@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from llmtop.clock import Clock
 from llmtop.errors import WireError
-from llmtop.samples import Batch, RunEnd, RunInfo, WireFrame
+from llmtop.samples import Batch, RunEnd, RunInfo
 from llmtop.sources.history import read_buckets, read_counts, read_histogram
 from llmtop.sources.introduce import (
     LARGEST,
@@ -26,7 +25,7 @@ from llmtop.sources.introduce import (
     whole,
 )
 from llmtop.sources.jsonframe import JsonSample, read_sample
-from llmtop.sources.known import Known, Strangers
+from llmtop.sources.known import Known, Strangers, wire_number
 from llmtop.sources.liveness import watch
 from llmtop.sources.outgoing import Outgoing
 from llmtop.sources.pending import Pending
@@ -87,8 +86,8 @@ class Intake:
                 self._hello(identity, frame)
             elif session is not None:
                 self._hear(session, identity)
-            else:
-                self._who(identity)
+            elif self._strangers.ask(identity, self.mono):
+                self.answers.append((identity, pack(Kind.PING)))
         except WireError:
             self.bad += 1
 
@@ -105,20 +104,23 @@ class Intake:
                 self._out.dropped += session.records_in(session.sequence.abandon())
             if found.history:
                 self._release(session)
-        heard = [session for session in self._known if session.unreported]
-        self._out.alive = tuple(session.info.key for session in heard if not session.over)
-        for session in heard:
-            session.unreported = False
+        self._out.alive = self._known.report()
 
     def knows(self, key: str) -> bool:
         """Tell whether the session of this key is one that speaks the wire protocol to us."""
-        return _wire_number(key) in self.sessions
+        return wire_number(key) in self.sessions
 
     def tell(self, key: str, message: Mapping[str, Any]) -> None:
         """Send a message to the session of this key, where its newest connection is."""
-        session = self.sessions.get(_wire_number(key))
+        session = self.sessions.get(wire_number(key))
         if session is not None:
             self._answer(session, pack_json(Kind.CONTROL, message, session=session.wire))
+
+    def end_own(self) -> None:
+        """Forget the sessions of a relay's own making: the relay began anew, and so do they."""
+        for key in self._known.forget_own():
+            end = RunEnd(key, self.now, "finished", "the relay was started again")
+            self._out.ends.append(end)
 
     def forgive(self) -> None:
         """Let every session count as heard now: it was this side that slept."""
@@ -157,7 +159,7 @@ class Intake:
             session = Session(info, frame.session, identity, self.mono, self.now, Sequence(first))
             self._known.make_room()
             self.sessions[frame.session] = session
-            session.relayed = hello.get("role") == "relay"
+            session.relayed, session.own = hello.get("role") == "relay", hello.get("own") is True
             session.birth = None if session.relayed else local_birth(info)
             self.introduced = self.mono
         else:
@@ -175,11 +177,6 @@ class Intake:
         expected = session.sequence.expected or 0
         if session.sequence.skip(first) and not session.historic:
             self._out.dropped += session.records_in(first - expected)
-
-    def _who(self, identity: bytes) -> None:
-        """Ask a connection whose session is not known to introduce itself."""
-        if self._strangers.ask(identity, self.mono):
-            self.answers.append((identity, pack(Kind.PING)))
 
     def _definitions(self, session: Session, frame: Frame) -> None:
         for wanted in read_definitions(read_json(frame, list)):
@@ -221,9 +218,7 @@ class Intake:
     def _keep(self, session: Session, frame: Frame) -> None:
         """Keep a frame for whoever passes it on."""
         if self.keep_frames:
-            data = bytes(frame.payload.obj)
-            kept = WireFrame(session.info.key, frame.kind, frame.seq, frame.count, data)
-            self._out.frames.append(kept)
+            self._out.keep(session.info.key, frame)
 
     def _heed(self, session: Session, verdict: Verdict) -> None:
         self._out.dropped += session.records_in(verdict.lost)
@@ -295,26 +290,11 @@ class Intake:
         self.answers.append((session.identity, frame))
 
     def _json(self, identity: bytes, sample: JsonSample) -> None:
-        session = self.clients.get((identity, sample.run))
-        if session is None:
-            self._known.make_room()
-            key = f"json-{identity.hex()}-{sample.run}"
-            info = read_hello({**sample.about, "name": sample.run}, key, self._source)
-            info = replace(info, started=info.started or sample.time)
-            session = Session(info, 0, identity, self.mono, self.now, Sequence())
-            session.birth = local_birth(info)
-            self.clients[identity, sample.run] = session
+        session, new = self._known.client(identity, sample, self._source, self.now, self.mono)
+        if new:
             self._out.introduce(session.info)
         self._hear(session, identity)
         sids = [session.sid(name) for name in sample.values]
         for sid, name in zip(sids, sample.values, strict=True):
             self._define(session, Definition(sid, name, "gauge", "", ""))
         self.pending.add_row(session, sids, list(sample.values.values()), sample.time, sample.step)
-
-
-def _wire_number(key: str) -> int:
-    """Return the wire session that a key of ours stands for, 0 (nobody's) if it is none."""
-    try:
-        return int(key, 16)
-    except ValueError:
-        return 0

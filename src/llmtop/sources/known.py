@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from llmtop.errors import WireError
+from llmtop.sources.introduce import read_hello
+from llmtop.sources.jsonframe import JsonSample
+from llmtop.sources.processes import local_birth
+from llmtop.sources.sequence import Sequence
 from llmtop.sources.session import Session
 
 Key = TypeVar("Key")
@@ -39,6 +44,39 @@ class Known:
         if full and not (_forget_one(self.sessions) or _forget_one(self.clients)):
             raise WireError("more sessions than a hub knows")
 
+    def report(self) -> tuple[str, ...]:
+        """Return the keys of those that live and were heard from since the last report."""
+        heard = [session for session in self if session.unreported]
+        for session in heard:
+            session.unreported = False
+        return tuple(session.info.key for session in heard if not session.over)
+
+    def forget_own(self) -> list[str]:
+        """Forget the sessions of a relay's own making; return their keys."""
+        gone = [number for number, session in self.sessions.items() if session.own]
+        return [self.sessions.pop(number).info.key for number in gone]
+
+    def client(
+        self, identity: bytes, sample: JsonSample, source: str, now: float, mono: float
+    ) -> tuple[Session, bool]:
+        """Return the session that a JSON sample is of, and whether it is new.
+
+        Raises:
+            WireError: there is no room for one more.
+        """
+        session = self.clients.get((identity, sample.run))
+        if session is not None:
+            return session, False
+        self.make_room()
+        key = f"json-{identity.hex()}-{sample.run}"
+        info = read_hello({**sample.about, "name": sample.run}, key, source)
+        info = replace(info, started=info.started or sample.time)
+        session = self.clients[identity, sample.run] = Session(
+            info, 0, identity, mono, now, Sequence()
+        )
+        session.birth = local_birth(info)
+        return session, True
+
 
 class Strangers:
     """Connections whose session is not known."""
@@ -66,3 +104,11 @@ def _forget_one(known: dict[Key, Session]) -> bool:
     if over is not None:
         del known[over]
     return over is not None
+
+
+def wire_number(key: str) -> int:
+    """Return the wire session that a key of ours stands for, 0 (nobody's) if it is none."""
+    try:
+        return int(key, 16)
+    except ValueError:
+        return 0

@@ -18,6 +18,7 @@ from llmtop.samples import (
     WireFrame,
 )
 from llmtop.sources.session import History
+from llmtop.wire import Frame
 
 
 @dataclass(slots=True)
@@ -38,6 +39,11 @@ class Outgoing:
         """Add a run that is there; an end of it that was not passed on yet is none."""
         self.runs.append(info)
         self.ends = [end for end in self.ends if end.run != info.key]
+
+    def keep(self, run: str, frame: Frame) -> None:
+        """Add a frame as it came."""
+        data = bytes(frame.payload.obj)
+        self.frames.append(WireFrame(run, frame.kind, frame.seq, frame.count, data))
 
     def batch(self, samples: Samples | None, *, caught_up: bool) -> Batch | None:
         """Return all of it, None if that is nothing."""

@@ -43,6 +43,8 @@ class Session:
     """When its process began, where that can be watched from here."""
     relayed: bool = False
     """A relay passes it on, and judges whether it lives."""
+    own: bool = False
+    """It is of the relay's own making, and another life of the relay makes it anew."""
     over: str = ""
     """"" | "died" (an inference, undone by its next frame) | "ended" (it said so)."""
     historic: bool = True
