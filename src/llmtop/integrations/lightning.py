@@ -1,6 +1,7 @@
 """Lightning, under either of its names.
 
-    trainer = Trainer(logger=LlmtopLogger("gpt-small"))
+    logger = LlmtopLogger("gpt-small", stoppable=True)
+    trainer = Trainer(logger=logger, callbacks=[LlmtopStopper(logger)])
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from llmtop.integrations.stopping import EVERY_STEPS
 from llmtop.integrations.target import Target
 from llmtop.publish import environment
 from llmtop.publish.run import Run
@@ -31,6 +33,7 @@ def _import_host() -> str:
 
 HOST = _import_host()
 Logger: Any = import_module(f"{HOST}.loggers.logger").Logger
+Callback: Any = import_module(f"{HOST}.callbacks").Callback
 rank_zero_only: Any = import_module(f"{HOST}.utilities.rank_zero").rank_zero_only
 
 
@@ -93,6 +96,11 @@ class LlmtopLogger(Logger):
             world_size=self._world_size if many else None,
         )
 
+    @property
+    def opened(self) -> Run | None:
+        """The run, if it is open already."""
+        return self._target.opened
+
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Publish metrics of one step."""
         self.run.log(dict(metrics), step=step)
@@ -121,3 +129,21 @@ class LlmtopLogger(Logger):
     def finalize(self, status: str) -> None:
         """End the run; a later test or validation opens another of the same name."""
         self._target.finish("failed" if status in ("failed", "aborted") else None)
+
+
+class LlmtopStopper(Callback):
+    """Ends a fit where a monitor asks for it and the logger's run is stoppable: no logger can."""
+
+    def __init__(self, logger: LlmtopLogger) -> None:
+        """Heed what the run of `logger` is asked."""
+        super().__init__()
+        self._logger = logger
+
+    def on_train_batch_end(self, trainer: Any, *words: Any, **named: Any) -> None:
+        """Stop after this batch, all ranks together."""
+        run = self._logger.opened
+        step = trainer.fit_loop.total_batch_idx
+        if run is None or not run.stoppable or (trainer.world_size > 1 and step % EVERY_STEPS):
+            return
+        stop = trainer.strategy.reduce_boolean_decision(run.should_stop, all=False)
+        trainer.should_stop = trainer.should_stop or stop

@@ -26,6 +26,13 @@ class Target:
         """What the user calls it, if anything is known of that."""
         return self._given.name if self._given is not None else self._about.get("name")
 
+    @property
+    def opened(self) -> Run | None:
+        """The run, if there is one already."""
+        if self._given is not None or self._own is not None:
+            return self._given or self._own
+        return None if self._about.get("name") else current.opened()
+
     def run(self, **host: Any) -> Run:
         """Return the run; one that has to be opened is described by `host`, as far as is known."""
         if self._given is not None:

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
+from llmtop.integrations.stopping import ranks_agree
 from llmtop.integrations.target import Target
 from llmtop.publish.run import Run
 
@@ -34,7 +35,7 @@ class LlmtopCallback(TrainerCallback):
 
         Args:
             run: A run of the user's, who finishes it.
-            **about: Arguments of `llmtop.init`, such as name or tags.
+            **about: Arguments of `llmtop.init`, such as name, tags or stoppable.
         """
         self._target = Target(run, about)
         self._training = False
@@ -62,6 +63,15 @@ class LlmtopCallback(TrainerCallback):
         # The last epoch is told twice: the second time with what holds for the whole run.
         if not whole or points.keys() - {"epoch"}:
             run.log(points, step=state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **host: Any) -> Any:
+        """Stop where a monitor asks for it and the run was opened with stoppable=True."""
+        run = self._target.opened
+        if run is not None and run.stoppable and ranks_agree(
+            run.should_stop, state.global_step, args.device
+        ):
+            control.should_training_stop = True
+        return control
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **host: Any) -> None:
         """Mark a checkpoint."""

@@ -94,6 +94,11 @@ class Controlled:
         return self._control.stopped
 
     @property
+    def stoppable(self) -> bool:
+        """Whether init() said stoppable=True."""
+        return self._control.stoppable
+
+    @property
     def stop_reason(self) -> str:
         """Why it should stop, "" as long as it need not."""
         return self._control.reason
