@@ -70,7 +70,7 @@ class Trial:
 
     def put(
         self, values: Values, *, step: int | None = None, rank: int | None = None,
-        unit: str = "", alive: bool = True,
+        unit: str = "", alive: bool = True, time: float | None = None,
     ) -> None:
         """Buffer values of one moment; a list of them are observations of it."""
         series, keys, numbers = [], [], []
@@ -85,7 +85,7 @@ class Trial:
                 numbers.append(one)
         n = len(keys)
         samples = Samples(
-            np.array(keys, np.uint32), np.full(n, self.now),
+            np.array(keys, np.uint32), np.full(n, self.now if time is None else time),
             np.full(n, -1 if step is None else step), np.array(numbers, np.float64),
         )  # fmt: skip
         sessions = (self._session(rank),) if alive else ()

@@ -114,6 +114,20 @@ def test_noisy_evaluations_on_a_plateau_are_no_overfitting() -> None:
 # ---- what the detectors promise ----
 
 
+def test_a_history_that_is_still_arriving_is_no_hang() -> None:
+    trial = Trial(shipped("step_stalled", "step_hung"))
+    start = trial.now
+    trial.now = start + 900
+    for chunk in range(0, 900, 90):
+        for step in range(chunk, chunk + 90):
+            trial.put({"loss": 2.0}, step=step, time=start + step)
+        trial.judge()
+        trial.now += 0.5
+    assert trial.fired == []
+    trial.wait(400)
+    assert {one.rule for one in trial.alerts.active} == {"step_stalled", "step_hung"}
+
+
 def test_nan_is_told_with_the_step_where_it_began() -> None:
     trial = Trial(shipped("loss_nonfinite"))
     trial.feed("loss", [2.0, float("nan"), *[2.0] * 60])

@@ -18,6 +18,8 @@ EVERY_SECONDS = 1.0
 HELD = 1024
 """Newest points that say what is usual."""
 RECENT_MOVES = 64
+ARRIVAL_SECONDS = 5.0
+"""Points that came so lately may be the first of a history whose end is still on its way."""
 LEAST_MOVES = 8
 """Moves between steps before it is known how long one takes."""
 BUSY = re.compile(r"checkpoint|saving|saved|evaluat|validat|\beval\b", re.I)
@@ -33,6 +35,8 @@ class StalledDetector:
         self._settings = settings
         self._active: set[int] = set()
         self._looked: dict[int, float] = {}
+        self._arrived: dict[int, tuple[int, float]] = {}
+        """Points a run's leading series had, and since when."""
         self._kept_up: set[int] = set()
         """Runs of logs whose newest step was seen when it was new."""
 
@@ -65,6 +69,10 @@ class StalledDetector:
             begun = any(one.n for one in run.series) or not run.started
             age = moment - run.started
             return age if not begun and age > settings.first_step else None
+        count, since = self._arrived.get(run.id, (-1, moment))
+        if count != lead.n:
+            self._arrived[run.id] = lead.n, moment
+            since = moment
         last = lead.last
         if last is None or moment - last.time <= settings.least:
             self._kept_up.add(run.id)
@@ -77,6 +85,8 @@ class StalledDetector:
         points = lead.window(HELD)
         moves = step_times(points)
         if len(moves.step) < LEAST_MOVES or waited <= settings.least:
+            return None
+        if run.id not in self._active and moment - since < ARRIVAL_SECONDS:
             return None
         usual = float(np.median(moves.seconds[-RECENT_MOVES:]))
         # One pause may be an accident; two of a length are the run's habit.
