@@ -1,0 +1,16 @@
+"""Tests see neither the servers of this machine nor its user's files, and know no deadline."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from hypothesis import settings
+
+# A loaded machine takes seconds for what takes milliseconds on another.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
+
+os.environ["LLMTOP_NO_DISCOVER"] = "1"
+for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+    os.environ[variable] = tempfile.mkdtemp(prefix="llmtop-tests-")
