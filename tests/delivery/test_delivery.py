@@ -30,7 +30,7 @@ def test_each_sink_gets_what_is_bad_enough_for_it(tmp_path: Path) -> None:
     every, bad = tmp_path / "every", tmp_path / "bad"
     sent = deliver(file(every, severity="info", resolved=True), file(bad, severity="critical"))
     sent.tell([alert("a", "info"), alert("b", "warning"), alert("c"),
-               alert("d", state="resolved", resolved_at=1e9)])
+               alert("d", state="resolved", resolved_at=1e9 + 3600)])
     sent.close(PATIENCE)
     assert rules(every) == ["a", "b", "c", "d"]
     assert rules(bad) == ["c"]
@@ -38,6 +38,17 @@ def test_each_sink_gets_what_is_bad_enough_for_it(tmp_path: Path) -> None:
     late.tell([alert("e", state="resolved", resolved_at=1e9)], late=True)
     late.close(PATIENCE)
     assert rules(bad) == ["c", "e"]
+
+
+def test_what_fired_and_was_over_between_two_looks_is_told(tmp_path: Path) -> None:
+    sent = deliver(file(tmp_path / "log"))
+    sent.tell([alert("brief", state="resolved", resolved_at=1e9 + 1)])
+    sent.tell([alert("known")])
+    sent.tell([alert("known", state="resolved", resolved_at=1e9 + 1)])
+    # That one fired under a monitor before this one, which told it.
+    sent.tell([alert("long", state="resolved", resolved_at=1e9 + 3600)])
+    sent.close(PATIENCE)
+    assert rules(tmp_path / "log") == ["brief", "known"]
 
 
 def test_a_file_moved_away_begins_anew_and_one_that_cannot_be_written_is_told(

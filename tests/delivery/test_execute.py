@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alerting import PATIENCE, alert, deliver, until
@@ -69,6 +70,22 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_surprise_while_it_runs_does_not_leave_it_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = program("import time; time.sleep(60)")
+    seen: list[int] = []
+
+    def surprise(process: Any) -> Any:
+        seen.append(process.pid)
+        raise RuntimeError
+
+    monkeypatch.setattr(sink, "_read", surprise)
+    with pytest.raises(RuntimeError):
+        sink.send(alert())
+    assert not alive(seen[0])
 
 
 def test_what_it_leaves_behind_is_not_waited_for() -> None:

@@ -25,6 +25,10 @@ MAX_WAITING = 64
 """Alerts that wait for one sink: more at once is a flood that nobody reads."""
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each further attempt; half a minute in all bridges the restart of a server."""
+MAX_TOLD = 1000
+"""Alerts remembered for having been told: as many as can be active."""
+BRIEF_SECONDS = 60.0
+"""One that fired and was over between two looks did not last longer than this."""
 CLOSE_SECONDS = 2.0
 """For what waits when the screen is left: one answer of a server far away."""
 
@@ -67,6 +71,7 @@ class Delivery:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._busy = self._closed = False
+        self._told: deque[tuple[str, float]] = deque(maxlen=MAX_TOLD)
         self.failed = 0
         """Alerts, counted once a sink, that were not delivered: given up or without room."""
         for line in self._lines:
@@ -95,9 +100,11 @@ class Delivery:
             alerts: what fired or is over.
             late: nobody was told when they fired, so that even one that is over is told as new.
         """
+        brief = frozenset(alert.key for alert in alerts if late or self._is_brief(alert))
+        self._told.extend((alert.key, alert.since) for alert in alerts)
         with self._changed:
             for line in self._lines:
-                for alert in _wanted(line.settings, alerts, late):
+                for alert in _wanted(line.settings, alerts, brief):
                     if len(line.waiting) >= MAX_WAITING or self._closed:
                         self.failed += 1
                         self._complain(line, "too many alerts wait; those that follow are left out")
@@ -107,8 +114,8 @@ class Delivery:
                 self._start()
             self._changed.notify()
         out = [terminal.notifications(some, one.form, self._environ) for one in self._notifiers
-               if (some := _wanted(one, alerts, late))]
-        if any(_wanted(one, alerts, late) for one in self._bells):
+               if (some := _wanted(one, alerts, brief))]
+        if any(_wanted(one, alerts, brief) for one in self._bells):
             out.append(terminal.BELL)
         return "".join(out)
 
@@ -128,6 +135,13 @@ class Delivery:
                     self._complain(line, "not delivered before the end")
                     line.waiting.clear()
             self._changed.notify()
+
+    def _is_brief(self, alert: Alert) -> bool:
+        """Tell whether one that is over was never told while it was firing."""
+        if alert.state != "resolved" or alert.fired_at is None or alert.resolved_at is None:
+            return False
+        new = (alert.key, alert.since) not in self._told
+        return new and alert.resolved_at - alert.fired_at <= BRIEF_SECONDS
 
     def _start(self) -> None:
         if self._thread is not None:
@@ -195,6 +209,9 @@ class Delivery:
             self._problems.append(f"{line.settings.name}: {why}")
 
 
-def _wanted(settings: SinkSettings, alerts: Sequence[Alert], late: bool) -> list[Alert]:
+def _wanted(
+    settings: SinkSettings, alerts: Sequence[Alert], brief: frozenset[str]
+) -> list[Alert]:
+    """Return what a sink is to be told; what is over, if it asked for that or it is news."""
     return [alert for alert in alerts if settings.wants(alert.severity)
-            and (late or settings.resolved or alert.state == "firing")]
+            and (alert.state == "firing" or settings.resolved or alert.key in brief)]

@@ -55,11 +55,16 @@ class Execute:
             with suppress(OSError):
                 process.stdin.write(text)
             process.stdin.close()
-            said, ended = self._read(process)
-            if not ended:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                raise NotDelivered(f"{program}: took longer than {self._timeout:g} s")
+            ended = False
+            try:
+                said, ended = self._read(process)
+            finally:
+                if not ended:
+                    # The end of this block waits for it.
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+        if not ended:
+            raise NotDelivered(f"{program}: took longer than {self._timeout:g} s")
         if process.returncode:
             lines = said.decode("utf-8", "replace").split("\n")
             last = next((line for line in reversed(lines) if line.strip()), "")
@@ -72,10 +77,12 @@ class Execute:
         assert process.stdout is not None
         fd, kept, is_open = process.stdout.fileno(), b"", True
         deadline = self._clock.monotonic() + self._timeout
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
         while (left := deadline - self._clock.monotonic()) > 0:
             pause = min(left, LOOK_SECONDS)
             ended = process.poll() is not None
-            ready = is_open and bool(select.select((fd,), (), (), 0 if ended else pause)[0])
+            ready = is_open and bool(poll.poll(0 if ended else pause * 1000))
             if ready:
                 part = os.read(fd, 1 << 16)
                 is_open = bool(part)

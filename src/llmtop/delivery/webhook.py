@@ -68,6 +68,9 @@ class Webhook:
         watch.daemon = True
         watch.start()
         try:
+            connection.connect()
+            if late.is_set():
+                raise TimeoutError
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", path, json.dumps(self._form(alert)).encode(),
                                self._headers())

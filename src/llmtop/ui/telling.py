@@ -21,7 +21,10 @@ TOASTS: dict[str, SeverityLevel] = {
     "critical": "error", "warning": "warning", "info": "information",
 }  # fmt: skip
 """Severity of an alert -> Textual's."""
-HOW_TO_ALLOW = 'a run allows it by llmtop.init(..., stoppable=True) and looks at run.should_stop'
+HOW_TO_ALLOW = (
+    "a run allows it by llmtop.init(..., stoppable=True) and looks at run.should_stop; "
+    "through llmtop serve it cannot be asked"
+)
 
 
 def tell(app: LlmtopApp, alerts: Sequence[Alert], now: float) -> None:
