@@ -37,8 +37,8 @@ def free_port() -> int:
 def serving(environment: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen, list]]:
     """Yield a relay's process and the commands it printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "llmtop", "serve", "--no-discover", *words], env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "llmtop", "serve", "--no-discover", *words],
+        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     commands = []
     for line in process.stdout:
