@@ -11,8 +11,8 @@ from textual.widgets import Static
 class Confirm(ModalScreen[bool]):
     """y is yes; n, esc and q are no, and nothing else is an answer."""
 
-    DEFAULT_CSS = """
-    Confirm { align: center middle; }
+    CSS = """
+    Confirm { align: center middle; background: $background 60%; }
     Confirm Static {
         width: auto; max-width: 90%; height: auto;
         background: $surface; border: round $warning; padding: 0 2;

@@ -60,7 +60,7 @@ def _deliver(app: LlmtopApp, alerts: Sequence[Alert]) -> None:
         # In between two frames, through the one writer there is.
         app._driver.write(text)
     for problem in delivery.problems():
-        app.notify(problem, title="alerts are not delivered", severity="warning",
+        app.notify(problem, title="delivery of alerts", severity="warning",
                    timeout=TOAST_SECONDS, markup=False)
 
 
