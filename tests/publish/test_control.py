@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 from listener import PATIENCE, Listener
+from zmq.utils import z85
 
 import llmtop
-from llmtop import _Silence
+from llmtop import _Silence, keys
 from llmtop.clock import SystemClock
 from llmtop.engine import Engine
 from llmtop.publish.control import MAX_CALLBACKS, Control
@@ -27,7 +29,7 @@ from llmtop.rules.rule import build
 from llmtop.samples import Batch, RunInfo
 from llmtop.sources.hub import Hub
 from llmtop.store import Run, Store
-from llmtop.wire import Kind, pack_json, unpack
+from llmtop.wire import Kind, pack_json, read_json, unpack
 
 
 @pytest.fixture
@@ -176,6 +178,33 @@ def test_nobody_stops_a_run_over_a_connection_without_keys(rendezvous: Path) -> 
         hub.until(lambda: heard.order.count(Kind.PONG) > before)
     assert not run.should_stop
     assert told == []
+
+
+def test_a_monitor_elsewhere_may_ask_where_keys_are_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LLMTOP_KEYS", str(tmp_path))
+    keys.new_pair()
+    public, secret = zmq.curve_keypair()
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as server:
+        server.setsockopt(zmq.LINGER, 0)
+        server.setsockopt(zmq.CURVE_SERVER, 1)
+        server.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        port = server.bind_to_random_port("tcp://127.0.0.1")
+        key = bytes(z85.decode(public)).hex()
+        run = llmtop.init("r", stoppable=True, endpoint=f"tcp://127.0.0.1:{port}?key={key}")
+        assert server.poll(PATIENCE * 1000)
+        identity, data = server.recv_multipart()
+        hello = unpack(data)
+        assert read_json(hello, dict)["stoppable"] is True
+        message = {"action": "stop", "reason": "from afar"}
+        stop = pack_json(Kind.CONTROL, message, session=hello.session)
+        server.send_multipart([identity, stop])
+        deadline = time.monotonic() + PATIENCE
+        while not run.should_stop:
+            assert time.monotonic() < deadline
+            server.poll(10)
+    assert run.stop_reason == "from afar"
 
 
 def test_without_a_publisher_nothing_says_stop(monkeypatch: pytest.MonkeyPatch) -> None:
