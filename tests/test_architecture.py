@@ -83,6 +83,13 @@ def test_every_package_says_what_it_is_for() -> None:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
+def test_names_of_test_files_are_unique() -> None:
+    """pytest imports them by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")
+             if path.name not in ("conftest.py", "__init__.py", "__main__.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_files_hold_one_idea() -> None:
     for path in SRC.rglob("*.py"):
         lines = len(path.read_text(encoding="utf-8").splitlines())

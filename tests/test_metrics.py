@@ -28,7 +28,9 @@ def test_known_names(logged: str, name: str) -> None:
     assert found.name == name
 
 
-@pytest.mark.parametrize("logged", ["foo", "train/foo", "loss/foo", "", "/", "eval/", "losses", "gpu0", "gpu0/x"])
+@pytest.mark.parametrize(
+    "logged", ["foo", "train/foo", "loss/foo", "", "/", "eval/", "losses", "gpu0", "gpu0/x"]
+)
 def test_unknown_names(logged: str) -> None:
     assert find(logged) is None
 

@@ -11,10 +11,9 @@ from llmtop.store import Store, buckets
 from llmtop.store.columns import Sheet, Spans
 from llmtop.store.points import Points
 
-
 SHORTENED = 3.0
-"""Seconds that rounding takes from a pause a million seconds in: half a second in each of five joins
-and a fold."""
+"""Seconds that rounding takes from a pause a million seconds in: half a second in each of five
+joins and a fold."""
 
 
 def pause_of(block: buckets.Block) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import cast
 from llmtop import metrics
 from llmtop.errors import nearest
 from llmtop.rules.expression.catalogue import DIMENSIONS, FACTS, FUNCTIONS, Function
+from llmtop.rules.expression.dimensions import product_of, same, window_fits
 from llmtop.rules.expression.tokens import Dimension, ExpressionError, Token, tokens
 from llmtop.rules.expression.tree import (
     Absent,
@@ -165,7 +166,7 @@ class _Parser:
             return left
         right = self._number(self._sum(), sign)
         left = self._number(left, sign)
-        _same(left.dimension, right.dimension, sign)
+        same(left.dimension, right.dimension, sign)
         return Compare(cast(Comparison, sign.text), left, right)
 
     def _sum(self) -> Node:
@@ -173,7 +174,7 @@ class _Parser:
         while sign := self._took("+", "-"):
             self._count(sign.column)
             right, left = self._number(self._product(), sign), self._number(left, sign)
-            _same(left.dimension, right.dimension, sign)
+            same(left.dimension, right.dimension, sign)
             left = Arithmetic(cast(Operation, sign.text), left, right,
                               left.dimension or right.dimension)
         return left
@@ -183,7 +184,7 @@ class _Parser:
         while sign := self._took("*", "/"):
             self._count(sign.column)
             right, left = self._number(self._unary(), sign), self._number(left, sign)
-            kind = _product_of(sign.text, left.dimension, right.dimension)
+            kind = product_of(sign.text, left.dimension, right.dimension)
             left = Arithmetic(cast(Operation, sign.text), left, right, kind)
         return left
 
@@ -233,7 +234,7 @@ class _Parser:
         if skip and window and (skip.seconds is None) != (window.seconds is None):
             raise ExpressionError("window and skip must both be times or both points", self.last)
         self._need(")", f"after what {name.text} is given")
-        _window_fits(name, known or Function(""), window)
+        window_fits(name, known or Function(""), window)
         if name.text == "absent":
             return Absent(self._series("last", series).metric, window)
         quantile = float(percentile[1]) / 100 if percentile and known is None else 0.0
@@ -278,26 +279,3 @@ class _Parser:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise ExpressionError(f"nested more than {MAX_DEPTH} deep", column)
-
-
-def _window_fits(name: Token, function: Function, window: Window | None) -> None:
-    if function.window == "must" and window is None:
-        raise ExpressionError(f"{name.text} needs a window, as in {name.text}(loss, 5m)",
-                              name.column)
-    if function.window == "never" and window is not None:
-        raise ExpressionError(f"{name.text} takes no window", name.column)
-
-
-def _same(left: Dimension, right: Dimension, sign: Token) -> None:
-    if left and right and left != right:
-        raise ExpressionError(f"{sign.text!r} between {left} and {right}", sign.column)
-
-
-def _product_of(sign: str, left: Dimension, right: Dimension) -> Dimension:
-    """Return what a product or quotient measures, "" where that has no name here."""
-    if sign == "/" and left == right and left:
-        return "fraction"
-    plain = ("", "fraction")
-    if right in plain:
-        return left if left not in plain else ("fraction" if right == left == "fraction" else "")
-    return right if sign == "*" and left in plain else ""
