@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from time import time as now
 from typing import Any, TypeVar
 
-from llmtop.publish import environment, process, tensors, values
+from llmtop.publish import environment, process, values
 from llmtop.publish.control import Control, Controlled
 from llmtop.publish.describe import forked
 from llmtop.publish.handles import Counter, Distribution, Gauge, Handle, Timer
@@ -255,32 +255,19 @@ class Run(Controlled):
         elif self._admits(len(metrics)):
             flat = values.flatten(metrics, self._inbox.problem)
             if self._inbox.takes(len(flat)):
-                whole = UNCOMMITTED if stays else self._whole_step(step)
+                whole = UNCOMMITTED if stays else values.whole_step(step, self._inbox.problem)
                 self._append((now(), whole, flat))
             else:
                 self._inbox.drop(len(flat))
         elif self._inbox.state not in ("off", "finished"):
             self._inbox.drop(len(metrics))
 
-    def _whole_step(self, step: Any) -> int | None:
-        if step is None or type(step) is int:
-            return step
-        if tensors.torch_of(step) is not None and step.is_cuda:
-            self._inbox.problem("a step on a GPU would block; log a number", 0)
-            return -1
-        whole = values.convert(step, self._inbox.problem)
-        try:
-            return int(whole)
-        except (TypeError, ValueError, OverflowError):
-            self._inbox.problem(f"a step of type {type(step).__name__} is no whole number", 0)
-            return -1
-
     def queue_slowly(self, handle: Handle, step: Any, value: Any) -> None:
         """Queue the value of a handle that is no plain number, or that there was no room for."""
         if self._admits():
             number = values.convert(value, self._inbox.problem)
             if number is not None:
-                self._append((now(), self._whole_step(step), number, handle))
+                self._append((now(), values.whole_step(step, self._inbox.problem), number, handle))
         elif self._inbox.state not in ("off", "finished"):
             self._inbox.drop()
 

@@ -74,3 +74,18 @@ def convert(value: Any, complain: Complain) -> Any:
     except Exception:
         complain(f"a value of type {type(value).__name__} is not a number")
     return None
+
+
+def whole_step(step: Any, problem: Callable[..., None]) -> int | None:
+    """Return a step as a number, None for the next one, -1 where it is none; `problem` is told."""
+    if step is None or type(step) is int:
+        return step
+    if tensors.torch_of(step) is not None and step.is_cuda:
+        problem("a step on a GPU would block; log a number", 0)
+        return -1
+    whole = convert(step, problem)
+    try:
+        return int(whole)
+    except (TypeError, ValueError, OverflowError):
+        problem(f"a step of type {type(step).__name__} is no whole number", 0)
+        return -1
