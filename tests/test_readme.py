@@ -116,6 +116,17 @@ def test_the_rules_of_ones_own_are_rules(tmp_path: Path) -> None:
     assert re.search(r"ttft_high +critical", done.stdout)
 
 
+def test_the_delivery_of_ones_own_is_read(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(\[delivery.*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert found
+    path = tmp_path / "config.toml"
+    path.write_text(found.group(1), encoding="utf-8")
+    from llmtop.config import read_config
+    from llmtop.delivery.settings import read_sinks
+
+    assert [sink.name for sink in read_sinks(path, read_config(path).delivery)] == ["team", "page"]
+
+
 def test_every_option_is_in_help() -> None:
     done = subprocess.run([sys.executable, "-m", "llmtop", "--help"], capture_output=True,
                           text=True, timeout=30, check=True)

@@ -31,6 +31,8 @@ PUT_SECONDS = 0.1
 PUMP_SAMPLES = 2_000_000
 """Samples a pump takes in by default: 0.1 s of the store's time."""
 PUMP_SECONDS = 0.1
+JUDGE_SECONDS = 0.45
+"""Between two judgements of the alert rules: every second tick, well within a second of a NaN."""
 SNAPSHOT_SECONDS = 1.0
 """Length of one pump while nobody looks at a screen."""
 FEWEST_SAMPLES = 4096
@@ -101,6 +103,9 @@ class Engine:
         self._derivation = Derivation()
         self._efficiency = Efficiency()
         self._feedback = Feedback(sources)
+        self._unjudged: set[int] = set()
+        """Series that have grown since alerts were judged."""
+        self._judged = float("-inf")
         self._cost = 0.0
         self._runs_seen: tuple[int, ...] = ()
 
@@ -142,7 +147,11 @@ class Engine:
         if self._rules:
             changed |= self._derivation.derive(self.store, changed, now)
             changed |= self._efficiency.derive(self.store, changed, now)
-            alerts = self.alerts.judge(self.store, changed, now)
+            self._unjudged |= changed
+            if not 0 <= now - self._judged < JUDGE_SECONDS:
+                alerts = self.alerts.judge(self.store, frozenset(self._unjudged), now)
+                self._judged = now
+                self._unjudged = set()
         if alerts:
             self._feedback.tell(self.store, alerts, now)
         if taken >= FEWEST_SAMPLES:
@@ -178,8 +187,10 @@ class Engine:
                 self._arrived.wait(min(left, SNAPSHOT_SECONDS))
         now = self.clock.time()
         changed = self.store.commit(now, settle=True)
-        self.alerts.judge(
-            self.store, changed | self._derivation.derive(self.store, changed, now), now)
+        if self._rules:
+            changed |= self._derivation.derive(self.store, changed, now) | self._unjudged
+            self.alerts.judge(self.store, changed, now)
+            self._unjudged = set()
         return self.caught_up
 
     def _take(self, news: _News, now: float) -> int:

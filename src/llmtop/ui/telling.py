@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_TOASTS = 3
 """Toasts at a time: more would cover what they are about."""
 TOAST_SECONDS = 10.0
+BRIEF_SECONDS = 0.4
+"""Alerts are judged twice a second: what was over sooner came and went between two looks."""
 TOASTS: dict[str, SeverityLevel] = {
     "critical": "error", "warning": "warning", "info": "information",
 }  # fmt: skip
@@ -32,7 +34,7 @@ def tell(app: LlmtopApp, alerts: Sequence[Alert], now: float) -> None:
     # What happened in the history of a run that is read only now stands in the list.
     fresh = [alert for alert in alerts
              if is_news(alert.resolved_at if alert.state == "resolved" else alert.fired_at, now)]
-    fired = [alert for alert in fresh if alert.state == "firing"]
+    fired = [alert for alert in fresh if alert.state == "firing" or _is_brief(alert)]
     for alert in fired[:MOST_TOASTS]:
         app.notify(alert.hint, title=alert.message, severity=TOASTS[alert.severity],
                    timeout=TOAST_SECONDS, markup=False)
@@ -40,6 +42,12 @@ def tell(app: LlmtopApp, alerts: Sequence[Alert], now: float) -> None:
         app.notify("5 shows them all", title=f"{len(fired) - MOST_TOASTS} more alerts",
                    severity="warning", timeout=TOAST_SECONDS)
     _deliver(app, fresh)
+
+
+def _is_brief(alert: Alert) -> bool:
+    """Tell whether an alert was over before it could be told as firing."""
+    ended, fired = alert.resolved_at, alert.fired_at
+    return ended is not None and fired is not None and ended - fired < BRIEF_SECONDS
 
 
 def news(app: LlmtopApp) -> News:
