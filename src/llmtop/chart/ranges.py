@@ -21,6 +21,8 @@ LOG_ROUND_FROM = 3.0
 """Log ranges of a smaller ratio are rounded like linear ones: 1-2-5 would leave them half empty."""
 LOG_DECADES = 6
 """Decades shown below the highest value where the lowest is zero or negative."""
+ROUNDING = 1e-9
+"""Values that differ by less, as a share of them, are one value with rounding noise."""
 FLAT_SHARE = 0.2
 """Height of the range around a single value, as a share of it."""
 BIGGEST, SMALLEST = 1e300, 1e-300
@@ -57,7 +59,8 @@ def _least(low: float, high: float, log: bool) -> Range:
     if log:
         low, high = max(low, SMALLEST), max(high, SMALLEST)
     size = max(abs(low), abs(high))
-    need = max(size * (FLAT_SHARE if low == high else LEAST_SHARE), SMALLEST) if size else 2.0
+    flat = high - low <= ROUNDING * size
+    need = max(size * (FLAT_SHARE if flat else LEAST_SHARE), SMALLEST) if size else 2.0
     spare = need - (high - low)
     if spare <= 0:
         return low, high

@@ -9,6 +9,9 @@ import numpy as np
 
 from llmtop.chart.braille import DOTS_A_CELL, F8
 
+STEADY = 1e-6
+"""Dots by which everything is moved, so that what lies between two rows but for the rounding of
+float64 does not waver between them."""
 LARGEST_MIDDLE = 1e308
 """Around a larger number there is no room in float64."""
 
@@ -38,7 +41,7 @@ class Scale:
                 low, high = math.log10(low), math.log10(high)
             elif not math.isfinite(high - low):
                 values, low, high = values / 4, low / 4, high / 4
-            row = np.rint((high - values) / (high - low) * (self.dots - 1))
+            row = np.rint((high - values) / (high - low) * (self.dots - 1) + STEADY)
             row = np.minimum(np.maximum(row, 0), self.dots - 1)
         return np.where(seen, row, np.nan)
 

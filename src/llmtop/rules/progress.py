@@ -9,6 +9,8 @@ import numpy as np
 from llmtop.rules.steps import leading_series, step_times, without_pauses
 from llmtop.store import Run
 
+FILE = "file"
+"""The source whose runs have gone as far as they say, whenever that is read."""
 RECENT_SECONDS = 600.0
 """The speed is that of the last ten minutes: a day-old warm-up says nothing of tonight."""
 RECENT_POINTS = 1024
@@ -36,11 +38,20 @@ def progress(run: Run, now: float) -> Progress:
         return Progress(None, None, speed)
     done = min(run.step + 1, run.total_steps)
     fraction = done / run.total_steps
-    if not speed:
+    if not speed or (run.source == FILE and run.state != "live"):
         return Progress(fraction, None, speed)
     # Between two points the time left runs down; in a run that stands still it must not.
     since = min(max(0.0, now - run.last_seen), 1 / speed) if run.state == "live" else 0.0
     return Progress(fraction, max(0.0, (run.total_steps - done) / speed - since), speed)
+
+
+def elapsed(run: Run, now: float) -> float | None:
+    """Return the seconds a run has taken so far, or took; None where its log does not tell."""
+    if run.source != FILE:
+        over = run.state in ("failed", "died", "finished")
+        return max(0.0, (run.last_seen if over else now) - run.started)
+    newest = max((series.last.time for series in run.series if series.last), default=run.started)
+    return newest - run.started if newest > run.started else None
 
 
 def steps_per_second(run: Run) -> float | None:

@@ -11,7 +11,10 @@ from llmtop.store import Run, Series
 from llmtop.store.points import Points
 
 PAUSE_FACTOR = 20.0
-"""A gap of this many usual step times is a pause (evaluation, checkpoint, a closed lid)."""
+"""A gap of this many usual step times may be a pause (a closed lid, a job that was suspended)."""
+LEAST_PAUSE_SECONDS = 60.0
+"""What is shorter is a slow step (an evaluation, a checkpoint, a data stall), to be seen and to be
+reckoned with."""
 USUAL = ("loss", "learning_rate", "grad_norm")
 """What training loops log every step, most usual first."""
 MAX_LOOKED_AT = 512
@@ -69,5 +72,8 @@ def step_times(points: Points) -> StepTimes:
 
 
 def without_pauses(moves: StepTimes, usual: float) -> StepTimes:
-    """Return the moves that took no longer a step than PAUSE_FACTOR times `usual` seconds."""
-    return moves.pick(moves.seconds <= usual * PAUSE_FACTOR)
+    """Return the moves that took no longer a step than a pause.
+
+    That is PAUSE_FACTOR times `usual` seconds, and LEAST_PAUSE_SECONDS at the least.
+    """
+    return moves.pick(moves.seconds <= max(usual * PAUSE_FACTOR, LEAST_PAUSE_SECONDS))

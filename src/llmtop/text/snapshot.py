@@ -8,7 +8,7 @@ from textwrap import wrap
 from llmtop.publish.rendezvous import directory_name
 from llmtop.rules.alert import Alert
 from llmtop.rules.machine import hosts
-from llmtop.rules.progress import progress
+from llmtop.rules.progress import elapsed, progress
 from llmtop.store import Run, Store
 from llmtop.text.alerts import alert_lines
 from llmtop.text.hosts import host_lines
@@ -88,8 +88,7 @@ def _note(text: str, width: int) -> list[str]:
 
 def _headline(run: Run, now: float) -> list[str]:
     """Return what is to be said of the run as a whole, in parts."""
-    over = run.state in ("failed", "died", "finished")
-    known = progress(run, now)
+    known, took = progress(run, now), elapsed(run, now)
     parts = [run.name, run.phase, _state(run, now)]
     if run.attempt > 1:
         parts.append(f"attempt {run.attempt}")
@@ -97,11 +96,11 @@ def _headline(run: Run, now: float) -> list[str]:
         parts.append(f"step {run.step:,}" + (f"/{run.total_steps:,}" if run.total_steps else ""))
     if known.fraction is not None:
         parts.append(f"{known.fraction * 100:.1f} %")
+    over = run.state in ("failed", "died", "finished")
     if known.eta_seconds is not None and not over:
         parts.append(f"eta {format_duration(known.eta_seconds)}")
-    if run.started:
-        stop = run.last_seen if over else now
-        parts.append(f"elapsed {format_duration(max(0.0, stop - run.started))}")
+    if took is not None:
+        parts.append(f"elapsed {format_duration(took)}")
     parts += [run.host] if run.host else []
     if len(run.ranks) > 1 or (run.world_size or 0) > 1:
         parts.append(f"{len(run.ranks)}/{run.world_size or len(run.ranks)} ranks")

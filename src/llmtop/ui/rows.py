@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from llmtop.errors import printable
+
 Run = tuple[str, str]
 """A stretch of text and the theme role that colours it."""
 Row = tuple[Run, ...]
@@ -27,7 +29,8 @@ def text_cells(text: str) -> int:
 
 def clip(row: Iterable[Run], cells: int) -> Row:
     """Return the row cut to at most `cells`, with an ellipsis where something was lost."""
-    runs = [run for run in row if run[0]]
+    # What servers, logs and file names say ends here; it must not move the cursor.
+    runs = [(printable(text), role) for text, role in row if text]
     if width(runs) <= cells:
         return tuple(runs)
     out: list[Run] = []

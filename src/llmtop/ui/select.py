@@ -21,7 +21,7 @@ def matching(store: Store, view: View) -> list[Run]:
     found = [run for run in store.runs
              if not run.is_host and (text in run.name.lower() or _mentions(run, text))]
     return sorted(found, key=lambda run: (_ORDER.get(run.state, 1), _PHASES.get(run.phase, 1),
-                                          run.id))
+                                          run.name, run.id))
 
 
 def _mentions(run: Run, text: str) -> bool:

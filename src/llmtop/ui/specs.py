@@ -20,8 +20,9 @@ ORDER = (
 FILLED = frozenset({"throughput", "generation", "prompt", "memory", "kv_cache", "samples",
                     "throughput_gpu", "mfu"})
 """Panels whose area below the line means something: amounts, not positions."""
-HIDDEN = frozenset({"dropped", "ratio_parts"})
-"""Panels that are told elsewhere: the footer counts what was dropped, ratios have panels."""
+HIDDEN = frozenset({"dropped", "ratio_parts", "energy"})
+"""Panels that are told elsewhere: the footer counts what was dropped, ratios have panels, energy
+stands with the processes of the GPUs screen."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def specs(shown: Shown, text: str = "") -> list[ChartSpec]:
     """Return the run's charts, most looked-at first; a filter keeps those whose name has it."""
     panels: dict[str, list[Series]] = {}
     for series in shown.series:
-        panel = series.metric.panel if series.metric else f"name:{fold(series.name)}"
+        panel = series.metric.panel if series.metric else f"name:{_folded(series.name)}"
         if panel not in HIDDEN:
             panels.setdefault(panel, []).append(series)
     rank = {name: place for place, name in enumerate(ORDER)}
@@ -72,6 +73,11 @@ def _spec(panel: str, members: list[Series]) -> ChartSpec:
         filled=panel in FILLED,
         group=group(first.name),
     )
+
+
+def _folded(name: str) -> str:
+    """Return a name without case and punctuation, as far as there is anything else in it."""
+    return fold(name) if name.isascii() and fold(name) else name.casefold()
 
 
 def _title(panel: str, names: dict[str, Series]) -> str:

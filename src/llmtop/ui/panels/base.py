@@ -153,7 +153,7 @@ class Panel(Widget):
             self._drawn, self.scene = drawn, scene
             self._drawn_at, self._behind = scene.now, False
             self.put_rows(content.frame(scene, size))
-        elif beats and content.head is not None:
+        elif beats and content.head is not None and scene.view.crosshair is None:
             self._put(0, content.head(scene, size))
 
     def put_rows(self, rows: list[Row]) -> None:

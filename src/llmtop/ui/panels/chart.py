@@ -278,7 +278,11 @@ def _marks(scene: Scene, run: StoreRun, axis: Axis, grid: Grid) -> list[Mark]:
     for alert in (*scene.alerts, *scene.past):
         x = float(alert.step) if axis == "step" else (
             alert.since - (run.started if axis == "elapsed" else 0.0))
-        if alert.run == run.id and grid.start <= x <= grid.stop and alert.severity != "info":
+        # On the axis of steps, what befell an earlier attempt would mark this one's curve.
+        old = axis == "step" and bool(run.attempts) and alert.since < run.attempts[-1].started
+        if alert.run != run.id or old or alert.severity == "info":
+            continue
+        if grid.start <= x <= grid.stop:
             sign, role = SEVERITIES[alert.severity]
             marks.setdefault(role, []).append(Mark(grid.column(x), sign, role))
     # Checkpoints every few columns say nothing but that there are many: the newest is enough.

@@ -40,24 +40,20 @@ class Facts:
 
 def facts(scene: Scene) -> Facts:
     """Return the run's progress as text; what is not known is "--"."""
-    from llmtop.rules.progress import progress
+    from llmtop.rules.progress import elapsed, progress
 
     run = scene.run
     if run is None:
         return Facts("step", MISSING, "", None, MISSING, MISSING)
-    ended = run.state in ("finished", "failed", "died")
-    still = ended or run.state == "stale"
-    series = scene.shown.series if scene.shown else ()
-    newest = max((s.last.time for s in series if s.last), default=run.started)
-    elapsed = (newest if still else scene.now) - run.started
     estimate = progress(run, scene.now)
+    over = run.state in ("failed", "died", "finished")
     return Facts(
         word=RECORD if run.tags.get("steps") == RECORD else "step",
         step=f"{run.step:,}" if run.step >= 0 and run.phase != "serve" else "",
         total=f"{run.total_steps:,}" if run.total_steps else "",
         fraction=estimate.fraction,
-        elapsed=format_duration(max(0.0, elapsed)),
-        eta="" if ended else format_duration(estimate.eta_seconds),
+        elapsed=format_duration(elapsed(run, scene.now)),
+        eta=format_duration(None if over else estimate.eta_seconds),
     )
 
 
@@ -99,7 +95,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
             left += [("  ", "blank"), (f"attempt {run.attempt}", "warning")]
         if known.step:
             right["step"] = _step(run.step, known, wide)
-        if wide:
+        if wide and known.elapsed != MISSING:
             right["elapsed"] = [("elapsed ", "dim"), (known.elapsed, "text")]
         if known.eta and known.eta != MISSING:
             right["eta"] = [("eta ", "dim"), (known.eta, "bright")]
