@@ -13,6 +13,7 @@ from llmtop.rules.alert import Alert
 from llmtop.rules.alerts import Alerts
 from llmtop.rules.derive import Derivation
 from llmtop.rules.efficiency import Efficiency
+from llmtop.rules.energy import Energy
 from llmtop.rules.feedback import Feedback
 from llmtop.samples import Batch
 from llmtop.sources import Source
@@ -102,6 +103,7 @@ class Engine:
         self._rules = rules
         self._derivation = Derivation()
         self._efficiency = Efficiency()
+        self._energy = Energy()
         self._feedback = Feedback(sources)
         self._unjudged: set[int] = set()
         """Series that have grown since alerts were judged."""
@@ -147,6 +149,7 @@ class Engine:
         if self._rules:
             changed |= self._derivation.derive(self.store, changed, now)
             changed |= self._efficiency.derive(self.store, changed, now)
+            changed |= self._energy.derive(self.store, changed, now)
             self._unjudged |= changed
             if not 0 <= now - self._judged < JUDGE_SECONDS:
                 alerts = self.alerts.judge(self.store, frozenset(self._unjudged), now)
@@ -167,9 +170,14 @@ class Engine:
         return any(self._feedback.stop(run, reason) for run in found)
 
     @property
+    def reading(self) -> bool:
+        """Whether some source has not been read to its present end yet."""
+        return not all(state.caught_up for state in self.source_states)
+
+    @property
     def caught_up(self) -> bool:
         """Whether every source has read to its present end and nothing of it waits."""
-        return all(state.caught_up for state in self.source_states) and self._inbox.empty()
+        return not self.reading and self._inbox.empty()
 
     def wait_caught_up(self, timeout: float) -> bool:
         """Pump until the sources are read to their present end; False after `timeout` seconds.

@@ -153,6 +153,8 @@ METRICS: tuple[Metric, ...] = (
     _m("host_cpu_pressure", "cpu pressure", "fraction", "down", "host_pressure"),
     _m("host_memory_pressure", "memory pressure", "fraction", "down", "host_pressure"),
     _m("host_io_pressure", "io pressure", "fraction", "down", "host_pressure"),
+    _m("energy_joules", "energy", "joules", "", "energy", kind="counter"),
+    _m("energy_seen", "gpu time whose energy is known", "fraction", "", "energy"),
     _m("joules_per_token", "energy per token", "J/token", "down", "joules_per_token"),
     _m("ttft_seconds", "ttft", "seconds", "down", "ttft",
        "ttft", "time_to_first_token", "time_to_first_token_seconds", "first_token_seconds",

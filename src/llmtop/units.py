@@ -13,6 +13,8 @@ _SHORT = {
     "samples/s": "smp/s",
     "requests/s": "req/s",
     "celsius": "°C",
+    "joules": "J",
+    "joules/s": "W",
     "watts": "W",
 }
 """Units shown after the number in a shorter spelling than their name."""
