@@ -13,11 +13,14 @@ import pytest
 from fakenvml import GIB, Gpu, ScriptedNvml
 
 from llmtop.clock import ManualClock
+from llmtop.rules.alerts import Alerts
+from llmtop.rules.load import built_in
 from llmtop.samples import Batch, RunInfo
 from llmtop.sources import nvml as nvml_module
 from llmtop.sources.gpu import DriverLostError, NoGpusError
 from llmtop.sources.hardware import Hardware
 from llmtop.sources.nvml import NO_LIBRARY, Nvml
+from llmtop.store import Store
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, *gpus: Gpu, **about: object) -> tuple[
@@ -43,6 +46,7 @@ def test_every_field_in_the_vocabularys_unit(monkeypatch: pytest.MonkeyPatch) ->
         "gpu_sm_clock_hz": 1.755e9, "gpu_memory_clock_hz": 2.619e9, "gpu_fan_speed": 0.0,
         "gpu_pcie_sent_bytes_per_second": 1_000_000 * 1024,
         "gpu_pcie_received_bytes_per_second": 2_000_000 * 1024, "gpu_remapped_rows": 3.0,
+        "gpu_last_xid": 0.0,
     })  # fmt: skip
     assert reading.totals["gpu_energy_joules"] == 1000.0
     assert reading.totals["gpu_ecc_corrected_errors"] == 3.0
@@ -156,7 +160,7 @@ def test_a_lost_device_keeps_its_name_and_the_others_go_on(
     for _ in range(3):
         first, second = backend.read(slow=True)
     assert first.gauges["gpu_utilization"] == 0.97
-    assert second.gauges == {}
+    assert second.gauges == {"gpu_last_xid": 0.0}
     assert second.facts["name"] == "NVIDIA H100 80GB HBM3"
     assert str(second.facts["state"]).startswith("lost")
     assert [n.level for n in backend.notices()] == ["critical"]
@@ -183,6 +187,58 @@ def test_xid_events_in_words_and_by_gravity(monkeypatch: pytest.MonkeyPatch) -> 
         ("warning", "gpu0: XID 63, row remapping recorded"),
         ("critical", "gpu1: XID 1234"),
     ]
+
+
+def last_xids(backend: Nvml, sweeps: int) -> list[list[float]]:
+    return [[one.gauges["gpu_last_xid"] for one in backend.read(slow=False)]
+            for _ in range(sweeps)]
+
+
+def test_each_xid_is_a_change_of_the_gauge(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, fake = opened(monkeypatch, Gpu(), Gpu())
+    fake.xids += [(0, 31), (0, 79), (0, 31), (1, 63)]
+    assert last_xids(backend, 4) == [[0, 0], [31, 63], [79, 63], [79, 63]], "0 comes first"
+    fake.xids += [(0, 79), (1, 63)]
+    assert last_xids(backend, 3) == [[0, 0], [79, 63], [79, 63]], "the same one again"
+
+
+def test_a_device_that_is_lost_still_tells_its_xid(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, fake = opened(monkeypatch, gpu := Gpu())
+    assert last_xids(backend, 1) == [[0]]
+    fake.xids.append((0, 79))
+    gpu.fails["*"] = pynvml.NVML_ERROR_GPU_IS_LOST
+    assert last_xids(backend, 1) == [[79]]
+    with pytest.raises(DriverLostError):
+        backend.read(slow=False)
+
+
+@pytest.mark.parametrize("how", [
+    {"lacks": frozenset({"nvmlEventSetCreate"})},
+    {"fails": {"nvmlDeviceRegisterEvents": pynvml.NVML_ERROR_NOT_SUPPORTED}},
+    {"fails": {"nvmlDeviceRegisterEvents": pynvml.NVML_ERROR_UNKNOWN}},
+])  # fmt: skip
+def test_a_device_whose_xids_are_not_told_claims_none(
+    monkeypatch: pytest.MonkeyPatch, how: dict[str, object]
+) -> None:
+    gpu = Gpu(fails=how.get("fails", {}))  # type: ignore[arg-type]
+    backend, _ = opened(monkeypatch, gpu, lacks=how.get("lacks", frozenset()))
+    assert "gpu_last_xid" not in backend.read(slow=True)[0].gauges
+
+
+def test_the_graded_rules_judge_nvmls_xids(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(monkeypatch, Gpu(), Gpu())
+    trial, states = Alerts(built_in()), dict[str, str]()
+    store = Store(memory_bytes=64 << 20)
+    for sweep in range(6):
+        if sweep == 2:
+            steps.fake.xids += [(0, 31), (0, 79), (1, 63)]
+        store.apply(0, steps.next()[2], steps.clock.time())
+        for alert in trial.judge(store, store.commit(steps.clock.time()), steps.clock.time()):
+            states[f"{alert.device} {alert.rule}"] = f"{alert.severity} {alert.state}"
+    assert {key: state for key, state in states.items() if "xid" in key} == {
+        "gpu0 xid": "critical firing", "gpu0 xid_application": "info firing",
+        "gpu1 xid_memory": "warning firing",
+    }
 
 
 def test_mig_parts_are_devices_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

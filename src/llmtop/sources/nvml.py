@@ -9,6 +9,7 @@ from typing import Any
 
 from llmtop.sources.gpu import DriverLostError, NoGpusError, Notice, Reading
 from llmtop.sources.nvml_asking import (
+    DEVICE_GONE,
     DRIVER_NOT_LOADED,
     LIBRARY_NOT_FOUND,
     NO_PERMISSION,
@@ -21,6 +22,7 @@ from llmtop.sources.nvml_asking import (
 )
 from llmtop.sources.nvml_device import Device
 from llmtop.sources.nvml_words import xid_level, xid_text
+from llmtop.sources.nvml_xid import LastXid
 
 LIBRARY = "libnvidia-ml.so.1"
 NO_LIBRARY = f"no NVIDIA driver on this machine: {LIBRARY} not found"
@@ -48,6 +50,8 @@ class Nvml:
         self._devices: list[Device] = []
         self._parts: dict[str, Device] = {}
         self._events: Any = None
+        self._xids: dict[str, LastXid] = {}
+        """Of the devices whose events are told, also after NVML was opened again."""
         self._complaints: dict[str, Notice] = {}
         self._told: set[str] = set()
         self._lost: dict[str, str] = {}
@@ -86,6 +90,7 @@ class Nvml:
             DriverLostError: NVML has to be opened again.
         """
         self._take_events()
+        waits = any(heard.waiting for heard in self._xids.values())
         found: list[Reading] = []
         for device in self._devices:
             reading = device.read(slow)
@@ -95,9 +100,13 @@ class Nvml:
             parts = [part for key, part in self._parts.items() if key.startswith(device.key + "/")]
             if parts:
                 reading.facts["mig"], reading.processes = len(parts), []
+            heard = self._xids.get(device.key)
+            if heard is not None and (heard.waiting or self._events is not None):
+                reading.gauges["gpu_last_xid"] = float(heard.show())
             found += [reading, *(part.read(slow) for part in parts if not device.lost)]
-        if found and all(device.lost for device in self._devices):
-            # A reload of the driver looks like the loss of every device.
+        if found and not waits and all(device.lost for device in self._devices):
+            # A reload of the driver looks like the loss of every device. What they said last,
+            # an XID most likely, is told first.
             raise DriverLostError(self._devices[0].lost)
         return found
 
@@ -170,24 +179,30 @@ class Nvml:
         except Exception:  # none are told then
             return
         for device in self._devices:
-            if not device.lost:
-                device.asker.ask("nvmlDeviceRegisterEvents", device.handle, XID_EVENT,
-                                 self._events, kind="events")
+            if not device.lost and device.asker.ask(
+                "nvmlDeviceRegisterEvents", device.handle, XID_EVENT, self._events,
+                kind="events", done=True,
+            ):  # fmt: skip
+                self._xids.setdefault(device.key, LastXid())
 
     def _take_events(self) -> None:
         for _ in range(MAX_EVENTS if self._events is not None else 0):
             try:
                 event = self._nvml.nvmlEventSetWait(self._events, 0)
             except Exception as error:  # a timeout is that there is none
-                if code_of(error) != TIMEOUT:
+                # One lost device does not silence the others.
+                if code_of(error) not in (TIMEOUT, *DEVICE_GONE):
                     quietly(lambda: self._nvml.nvmlEventSetFree(self._events))
                     self._events = None
                 return
             if event.eventType != XID_EVENT:
                 continue
-            index = _plain(partial(self._nvml.nvmlDeviceGetIndex, event.device))
-            name = f"gpu{index}" if isinstance(index, int) else "a gpu"
+            address = _address(event.device)
+            name = next((one.key for one in self._devices if _address(one.handle) == address),
+                        "a gpu")
             number = int(event.eventData)
+            if name in self._xids:
+                self._xids[name].hear(number)
             self._fresh.append(Notice(xid_level(number), xid_text(name, number)))
 
 
@@ -207,6 +222,14 @@ def _binding() -> Any:
     except ImportError as error:
         raise NoGpusError(f"nvidia-ml-py cannot be imported: {error}") from None
     return pynvml
+
+
+def _address(handle: Any) -> int | None:
+    """Return what tells devices apart without asking them: one that is lost answers nothing."""
+    try:
+        return ctypes.cast(handle, ctypes.c_void_p).value
+    except ctypes.ArgumentError:
+        return id(handle)
 
 
 def _same(handle: object) -> object:

@@ -50,7 +50,10 @@ class Asker:
         self.name, self._nvml, self._complaints = name, nvml, complaints
         self._vain: dict[object, int | None] = {}
 
-    def ask(self, function: str, handle: object, *rest: object, kind: object = None) -> Any:
+    def ask(
+        self, function: str, handle: object, *rest: object, kind: object = None,
+        done: object = None,
+    ) -> Any:  # fmt: skip
         """Return the answer, None if there is none.
 
         Args:
@@ -58,6 +61,7 @@ class Asker:
             handle: its first argument.
             *rest: the others.
             kind: what is not asked again once it was refused; function and rest where None.
+            done: what to return when it was done and there is nothing to answer.
 
         Raises:
             DeviceLostError: the device is gone.
@@ -67,7 +71,7 @@ class Asker:
         if question in self._vain:
             return None
         try:
-            return getattr(self._nvml, function)(handle, *rest)
+            answer = getattr(self._nvml, function)(handle, *rest)
         except Exception as error:  # the binding raises its own, ctypes' and UnicodeDecodeError
             code = code_of(error)
             if code in DRIVER_GONE:
@@ -78,7 +82,8 @@ class Asker:
                 self._vain[question] = code
             if code == NO_PERMISSION or (code not in NEVER_AGAIN and code not in NOTHING_NOW):
                 self._complain(function, error)
-        return None
+            return None
+        return done if answer is None else answer
 
     def refused(self, function: str, *rest: object) -> int | None:
         """Return the code with which a question was refused for good, None if it was not."""
