@@ -30,6 +30,13 @@ class SourceError(LlmtopError):
     """A source that cannot be opened or was lost."""
 
 
+def printable(text: str) -> str:
+    """Return `text` in one line, without what a terminal would obey instead of showing it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " for c in text if c.isprintable() or c.isspace())
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the known word closest to `word`, else ""."""
     found = get_close_matches(word, list(known), n=1, cutoff=0.5)

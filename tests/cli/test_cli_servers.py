@@ -18,7 +18,7 @@ from llmtop.errors import ConfigError, UsageError
 
 
 @contextmanager
-def server(status: int = 200) -> Iterator[str]:
+def server(status: int = 200, words: str | None = None) -> Iterator[str]:
     """Yield the address of a server that has made a hundred tokens more at each look."""
     looks = iter(range(1, 10**9))
 
@@ -26,7 +26,7 @@ def server(status: int = 200) -> Iterator[str]:
         def do_GET(self) -> None:
             body = (f'vllm:generation_tokens_total{{model_name="org/tiny"}} {100 * next(looks)}\n'
                     'vllm:num_requests_running{model_name="org/tiny"} 2\n').encode()
-            self.send_response(status if self.path == "/metrics" else 404)
+            self.send_response(status if self.path == "/metrics" else 404, words)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -63,6 +63,12 @@ def test_a_server_that_does_not_answer_is_an_error(capsys: pytest.CaptureFixture
     with server(401) as address:
         assert main(["--once", "--wait", "5", address]) == 1
     assert "401 Unauthorized; see --token-env" in capsys.readouterr().err
+
+
+def test_the_words_of_a_server_do_not_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    with server(503, "\x1b[2Jbusy\x07\x9b31m") as address:
+        assert main(["--once", "--wait", "5", address]) == 1
+    assert "answers 503 [2Jbusy31m\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "says"), [

@@ -39,6 +39,17 @@ def test_globs_and_folders(env: dict[str, str], tmp_path: Path) -> None:
     assert "9.500" in done.stdout
 
 
+def test_the_name_of_a_file_does_not_move_the_cursor(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "\x1b[2Jbad.log").touch()
+    (tmp_path / "\x1b[2Jgood.log").write_text("step=1 loss=2.5\n")
+    done = llmtop(env, "--once", "*.log", cwd=tmp_path)
+    assert "[2Jbad.log: is empty" in done.stderr
+    assert "[2Jgood" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_pipe(env: dict[str, str]) -> None:
     done = llmtop(env, "--once", "-", stdin="step=1 loss=2.5\n")
     assert done.returncode == 0, done.stderr

@@ -22,3 +22,9 @@ def test_spread_is_exact(left: list[tuple[str, str]], right: list[tuple[str, str
 def test_what_is_cut_says_so() -> None:
     assert plain([clip([("gradient norm", "text")], 9)]) == "gradient…"
     assert plain([spread([("left side", "a")], [("end", "b")], 10)]) == "left…  end"
+
+
+def test_what_a_terminal_would_obey_is_not_drawn() -> None:
+    hostile = "\x1b]0;title\x07a\x9b2Jb\u202ec\nd"
+    assert plain([clip([(hostile, "text")], 40)]) == "]0;titlea2Jbc d"
+    assert width(fit([(hostile, "text")], 20)) == 20

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmtop.cli.deliver import build_delivery, say_problems, to_terminal
 from llmtop.cli.rules import build_alerts, duration
+from llmtop.cli.say import say
 from llmtop.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ def _watch(
         found[alert.key, alert.since] = alert
     for source in engine.source_states:
         if source.reason:
-            print(f"llmtop: {source.name}: {source.reason}", file=sys.stderr)  # noqa: T201
+            say(f"{source.name}: {source.reason}")
     if not caught_up:
-        print("llmtop: not everything was read; --wait gives it longer",  # noqa: T201
-              file=sys.stderr)
+        say("not everything was read; --wait gives it longer")
     return sorted(found.values(), key=lambda one: one.since), engine.store

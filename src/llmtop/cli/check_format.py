@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llmtop.cli.say import say
 from llmtop.errors import UsageError
 from llmtop.formats.base import SNIFF_BYTES, FileFormat, Item, Points, Skipped
 from llmtop.formats.clean import clean
@@ -88,7 +88,7 @@ def run_check_format(paths: list[str], only: str = "") -> int:
         for line in describe(text, report):
             print(line)  # noqa: T201
     for problem in table.problems:
-        print(f"llmtop: {problem}", file=sys.stderr)  # noqa: T201
+        say(problem)
     return 1 if empty else 0
 
 

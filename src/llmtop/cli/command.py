@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from llmtop.cli.say import say
 from llmtop.clock import SystemClock
 from llmtop.errors import UsageError
 from llmtop.formats.table import load_table
@@ -51,7 +51,7 @@ def run_command(options: argparse.Namespace) -> int:
             ended_by = signal.SIGINT
         finally:
             if command.exit_code is None:
-                print(f"llmtop: ending {command.name}", file=sys.stderr)  # noqa: T201
+                say(f"ending {command.name}")
             code = command.finish(ended_by or signal.SIGINT)
     return code
 

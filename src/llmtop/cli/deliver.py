@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from llmtop.cli.say import say
+
 if TYPE_CHECKING:
     from llmtop.clock import Clock
     from llmtop.delivery.delivery import Delivery
@@ -54,4 +56,4 @@ def say_problems(delivery: Delivery) -> None:
     """Print what went wrong, where no screen is drawn."""
     for problem in (*delivery.problems(), delivery.status):
         if problem:
-            print(f"llmtop: {problem}", file=sys.stderr)  # noqa: T201
+            say(problem)

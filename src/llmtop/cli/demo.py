@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
+
+from llmtop.cli.say import say
 
 if TYPE_CHECKING:
     from llmtop.store import Store
@@ -27,7 +28,7 @@ def run_demo(options: argparse.Namespace) -> int:
         else:
             code = run_watch(options)
         for complaint in demo.complaints():
-            print(f"llmtop demo: {complaint}", file=sys.stderr)  # noqa: T201
+            say(complaint, who="llmtop demo")
     return code
 
 

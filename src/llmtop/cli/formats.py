@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from llmtop.cli.say import say
 from llmtop.formats.table import load_table
 
 
@@ -17,5 +16,5 @@ def run_formats() -> int:
         for line in (first, *more):
             print(f"{'':<{width}}  {line.strip()}")  # noqa: T201
     for problem in table.problems:
-        print(f"llmtop: {problem}", file=sys.stderr)  # noqa: T201
+        say(problem)
     return 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from llmtop.cli.options import memory_bytes, parser
+from llmtop.cli.say import say
 from llmtop.errors import LlmtopError, UsageError
 
 EXIT_USAGE = 2
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(sys.argv[1:] if argv is None else list(argv))
     except LlmtopError as error:
-        print(f"llmtop: {error}", file=sys.stderr)  # noqa: T201
+        say(str(error))
         return EXIT_USAGE
     except BrokenPipeError:
         # Python writes what is left at exit, and would end with 120 for it.
@@ -77,7 +78,7 @@ def _run(argv: list[str]) -> int:
     if options.listen:
         raise UsageError("--listen is for llmtop serve")
     if not (options.once or options.json or sys.stdout.isatty()):
-        print("llmtop: stdout is not a terminal, so this is --once", file=sys.stderr)  # noqa: T201
+        say("stdout is not a terminal, so this is --once")
         options.once = True
     if options.source[:1] == ["demo"]:
         if len(options.source) > 1:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from llmtop.cli.say import say
 from llmtop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ def _watch(relay: Relay, stop: threading.Event) -> None:
             now = source.reason if source.state in ("lost", "retrying") else ""
             if now != told.get(place, ""):
                 told[place] = now
-                print(f"llmtop serve: {source.name}: {now or 'ok again'}",  # noqa: T201
-                      file=sys.stderr, flush=True)
+                say(f"{source.name}: {now or 'ok again'}", who="llmtop serve")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from llmtop.cli.say import say
 from llmtop.cli.watch import build_engine
 
 if TYPE_CHECKING:
@@ -67,11 +68,8 @@ def _complain(engine: Engine, caught_up: bool, wait: float) -> None:
     """Say on stderr which sources could not be read, or not to their end."""
     for source in engine.source_states:
         if source.reason:
-            print(f"llmtop: {source.name}: {source.reason}", file=sys.stderr)  # noqa: T201
+            say(f"{source.name}: {source.reason}")
         elif source.status:
-            print(f"llmtop: {source.status}", file=sys.stderr)  # noqa: T201
+            say(source.status)
     if not caught_up:
-        print(  # noqa: T201
-            f"llmtop: not everything was read within {wait:g} s; --wait gives it longer",
-            file=sys.stderr,
-        )
+        say(f"not everything was read within {wait:g} s; --wait gives it longer")

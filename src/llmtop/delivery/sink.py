@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from llmtop.errors import printable
 from llmtop.rules.alert import Alert
 
 
@@ -11,7 +12,7 @@ class NotDelivered(Exception):  # noqa: N818 - it says what happened
     """An alert did not reach a sink; the text says why, in a few words."""
 
     def __init__(self, why: str, *, again: bool = False, pause: float = 0.0) -> None:
-        super().__init__(why)
+        super().__init__(printable(why))
         self.again = again
         """Another try may help."""
         self.pause = pause

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
-from llmtop.errors import WireError
+from llmtop.errors import WireError, printable
 from llmtop.samples import (
     NO_STEP,
     Better,
@@ -86,10 +86,7 @@ def seconds(value: object, default: float) -> float:
 def clean_text(value: object, limit: int = MAX_TEXT_CHARS) -> str:
     """Return printable text of at most `limit` characters; a line break becomes a space."""
     text = value if isinstance(value, str) else str(value)
-    text = text[:limit]
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " for c in text if c.isprintable() or c.isspace())
+    return printable(text[:limit])
 
 
 def read_hello(hello: Mapping[str, Any], key: str, source: str) -> RunInfo:

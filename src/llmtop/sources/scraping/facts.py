@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
+from llmtop.sources.introduce import clean_text
 from llmtop.sources.scraping.engines import Engine, Rule
 from llmtop.sources.scraping.exposition import Sample
 from llmtop.sources.scraping.plan import Names, Plan
@@ -29,7 +30,7 @@ def models(engine: Engine, samples: Sequence[Sample]) -> list[str]:
     for sample in samples:
         for label in engine.model_labels:
             if value := sample.labels.get(label):
-                found.setdefault(value[:MAX_FACT])
+                found.setdefault(clean_text(value, MAX_FACT))
                 break
     return list(found)
 
@@ -55,7 +56,7 @@ def configuration(plan: Plan, samples: Sequence[Sample]) -> dict[str, str]:
         for label, value in samples[places[0]].labels.items():
             if label in plan.engine.model_labels or len(found) >= MAX_FACTS or not value:
                 continue
-            found.setdefault(label[:MAX_FACT], value[:MAX_FACT])
+            found.setdefault(label[:MAX_FACT], clean_text(value, MAX_FACT))
     return found
 
 
@@ -65,7 +66,7 @@ def version(samples: Sequence[Sample], settings: dict[str, str]) -> str:
         return settings["version"]
     for sample in samples:
         if sample.name.endswith("build_info") and not sample.name.startswith(BUILDS):
-            return sample.labels.get("version", "")[:MAX_FACT]
+            return clean_text(sample.labels.get("version", ""), MAX_FACT)
     return ""
 
 
