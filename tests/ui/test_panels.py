@@ -270,3 +270,36 @@ def test_bytes_have_round_edges_in_their_binary_unit() -> None:
     scene = world.scene()
     shown = plain(chart.frame(spec_of(scene, "memory"), scene, Size(60, 14)))
     assert any(label in shown for label in ("60 GiB", "60GiB", "50 GiB", "50GiB", "60G", "50G"))
+
+
+def test_names_in_other_scripts_have_charts_of_their_own() -> None:
+    world = World()
+    run = world.run("cjk")
+    for name in ("损失", "准确率", "🚀🚀"):
+        world.log(run, name, np.arange(5.0))
+    titles = {spec.title for spec in specs(world.scene().shown)}  # type: ignore[arg-type]
+    assert titles == {"损失", "准确率", "🚀🚀"}
+
+
+def test_a_constant_stands_still_whatever_its_rounding() -> None:
+    world = World()
+    run = world.run("steady")
+    world.log(run, "lr", np.full(500, 0.1) + np.random.default_rng(3).normal(0, 1e-17, 500))
+    scene = world.scene()
+    rows = chart.frame(spec_of(scene, "learning_rate"), scene, Size(70, 11))
+    lines = [line for line in plain(rows).splitlines()
+             if any(0x2800 < ord(c) <= 0x28FF for c in line)]
+    assert len(lines) == 1
+    assert "0.1" in plain(rows)
+
+
+def test_where_names_have_no_room_numbers_stand_with_their_colours() -> None:
+    world = World()
+    training(world)
+    scene = world.scene()
+    wide, narrow = (plain([chart.head(spec_of(scene, "loss"), scene, Size(cells, 10))])
+                    for cells in (60, 34))
+    assert "train" in wide
+    assert "train" not in narrow
+    assert narrow.count("●") == 2
+    assert "…" not in narrow

@@ -247,3 +247,39 @@ async def test_every_key_at_every_size(size: tuple[int, int]) -> None:
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert app.is_running
+
+
+async def test_three_thousand_metrics_leave_the_screen_alive() -> None:
+    import numpy as np
+
+    world = World()
+    run = training(world, steps=50)
+    for number in range(3000):
+        world.log(run, f"metric_{number}", np.arange(3.0))
+    async with running(world, (160, 45)) as (app, press, _):
+        await press("2")
+        board = app._board
+        assert len(board.panels) <= 30
+        assert len(board.order) > 3000
+        await press("shift+tab")
+        assert app.view.focus == board.order[-1]
+        assert board.order[-1] in board.panels
+        await press("slash", *"metric_2999")
+        assert list(board.order) == ["name:metric_2999"]
+
+
+async def test_under_the_cursor_the_title_keeps_the_value_there_while_data_come() -> None:
+    import numpy as np
+
+    world = World()
+    run = world.run("line", total_steps=1000)
+    world.log(run, "loss", np.arange(400.0))
+    async with running(world) as (app, press, pilot):
+        await press("c", *["left"] * 20)
+        world.log(run, "loss", np.arange(400.0, 500.0), steps=np.arange(400, 500),
+                  times=1_750_000_300 + np.arange(100.0))
+        app.tick()
+        await pilot.pause()
+        shown = next(text for text, role in app._board.panels["loss"]._rows[0] if role == "bright")
+        assert app.view.cursor is not None
+        assert float(shown) == pytest.approx(app.view.cursor, abs=5)

@@ -60,9 +60,14 @@ class Board(Widget):
         return self._layout
 
     def put(self, placed: Sequence[Placed]) -> bool:
-        """Mount, move and remove panels to match; return whether anything had to change."""
-        boxes = {p.key: p.box for p in placed}
+        """Mount, move and remove panels to match; return whether anything had to change.
+
+        Those above or below the area can be focused, and are mounted when they come into sight.
+        """
         self.order = [p.key for p in placed if p.content.focusable]
+        height = self.size.height
+        placed = [p for p in placed if p.box.y < height and p.box.y + p.box.height > 0]
+        boxes = {p.key: p.box for p in placed}
         fresh = []
         for item in placed:
             panel = self.panels.get(item.key)

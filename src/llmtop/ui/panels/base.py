@@ -46,6 +46,8 @@ class Scene:
     past: tuple[Alert, ...] = ()
     """Those that are over, newest first."""
     ascii: bool = False
+    looking: bool = False
+    """The sources have not been read to their present end yet."""
 
     @cached_property
     def shown(self) -> Shown | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from functools import partial
+from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,8 @@ from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.events import glyph
 from llmtop.ui.panels.frame import framed, inner, is_boxed, title_row
 from llmtop.ui.reach import Reach, reach
-from llmtop.ui.rows import Row, Run
+from llmtop.ui.rows import Row, Run, text_cells
+from llmtop.ui.rows import width as row_cells
 from llmtop.ui.shown import Shown
 from llmtop.ui.specs import ChartSpec
 from llmtop.ui.view import Axis, View
@@ -45,6 +46,8 @@ SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
 ALL_FROM = 48
 """Titles narrower than this name p50 and p99 only."""
+BORDER_CELLS = 10
+"""Cells of a title row that are corners, spaces and a bit of hairline."""
 DOTS_A_MARK = 20
 """Dot columns a mark needs: closer ones would stand like a fence before the data."""
 HIGHEST = "p99"
@@ -53,6 +56,7 @@ NAMED_END = 7
 """Cells of the longest name that is put before the value at a line's end."""
 
 
+@lru_cache(maxsize=4096)
 def content(spec: ChartSpec) -> Content:
     """Return the panel of a chart."""
     # Percentiles and rates are of a stretch of time, and are worked out with the picture only.
@@ -166,33 +170,48 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
 def title_values(
     spec: ChartSpec, found: Sequence[Curve], cursor: int | None, smoothing: float, width: int
 ) -> list[Run]:
-    """Return the numbers at the right of the title: the newest, or those under the crosshair."""
-    out: list[Run] = []
+    """Return the numbers at the right of the title: the newest, or those under the crosshair.
+
+    Where there is no room for every name, the numbers stand with their colours alone.
+    """
     shown = [c for c in found if not c.faint or spec.kind == "distribution"][:MOST_VALUES]
     if spec.kind == "distribution":
         # Where there is no room for all, the middle one says least.
         shown = shown[::-1] if width >= ALL_FROM else shown[::-2]
-    for curve in shown:
-        value = _value_at(curve, cursor)
-        if spec.kind == "distribution" and value is not None and np.isnan(value):
-            value = None  # Too few observations for this percentile.
-        number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
-        if out:
-            out.append(("  ", "blank"))
-        if len(shown) > 1:
-            role = f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
-            out += [("● ", role)] if spec.kind != "distribution" else []
-            out += [(f"{short_name(curve.name).removesuffix(' ' + spec.title)} ", "dim")]
-        if curve.mark and cursor is None and value is not None:
-            out.append((curve.mark, "dim"))
-        out.append((number, "bright"))
-        if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
-            out.append((f" {unit}", "dim"))
+    room = width - text_cells(spec.title) - BORDER_CELLS
+    out: list[Run] = []
+    for named in (shown, shown[1:], []):
+        out = [run for curve in shown for run in _value(spec, shown, curve, cursor, named)]
+        if row_cells(out) <= room or spec.kind == "distribution":
+            break
     if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
         out.append(("   5 min", "dim"))
     if smoothing > 0 and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
         out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
     return out
+
+
+def _value(
+    spec: ChartSpec, shown: Sequence[Curve], curve: Curve, cursor: int | None,
+    named: Sequence[Curve],
+) -> Iterator[Run]:
+    """Yield what the title says of one of the curves it shows."""
+    value = _value_at(curve, cursor)
+    if spec.kind == "distribution" and value is not None and np.isnan(value):
+        value = None  # Too few observations for this percentile.
+    number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
+    if curve is not shown[0]:
+        yield "  ", "blank"
+    if len(shown) > 1:
+        if spec.kind != "distribution":
+            yield "● ", f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
+        if any(curve is one for one in named):
+            yield f"{short_name(curve.name).removesuffix(' ' + spec.title)} ", "dim"
+    if curve.mark and cursor is None and value is not None:
+        yield curve.mark, "dim"
+    yield number, "bright"
+    if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
+        yield f" {unit}", "dim"
 
 
 def short_name(name: str) -> str:

@@ -21,12 +21,14 @@ LINES: tuple[tuple[tuple[str, str], ...], ...] = (
 
 def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on: the filter that may hide every run."""
-    return scene.view.filter, sum(not run.is_host for run in scene.store.runs)
+    return scene.looking, scene.view.filter, sum(not run.is_host for run in scene.store.runs)
 
 
 def frame(scene: Scene, size: Size) -> list[Row]:
     """Return the lines in the middle of the panel."""
     lines: list[Row] = [tuple(line) for line in LINES]
+    if scene.looking:
+        lines = [(("looking for runs ...", "dim"),)]
     if any(not run.is_host for run in scene.store.runs):
         lines = [((f"No run's name contains {scene.view.filter!r}.", "bright"),),
                  (("esc", "accent"), (" clears the filter", "text"))]
