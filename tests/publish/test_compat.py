@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,55 @@ def test_a_later_monitor_is_told_the_changed_config(rendezvous: Path) -> None:
         hub.until(lambda: hub.sessions)
         tags = hub.only().hellos[0]["tags"]
     assert tags == {"team": "a", "config": {"lr": 0.5}}
+
+
+class Awkward:
+    """Whatever is asked of it, it fails."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+
+class AwkwardTags(dict[str, object]):
+    def keys(self) -> Any:
+        raise RuntimeError("not now")
+
+
+def test_the_config_takes_what_that_of_wandb_takes(rendezvous: Path) -> None:
+    run = llmtop.init("r", config=argparse.Namespace(lr=0.1))
+    run.config.update(argparse.Namespace(seed=7))
+    run.config.update({"lr": 0.2}, True)
+    run.config.update([("layers", 3)])
+    run.config.update(None)
+    assert run.config.as_dict() == {"lr": 0.2, "seed": 7, "layers": 3}
+    assert type(run.config.as_dict()) is dict
+
+
+def test_what_cannot_be_said_raises_nothing_and_is_told(rendezvous: Path) -> None:
+    with Listener(rendezvous) as hub:
+        run = llmtop.init("r", config=5)
+        run.config["odd"] = Awkward()
+        run.config.update({"odder": Awkward()})
+        run.config.update(3)
+        run.summary.update({Awkward(): 1.0})
+        run.alert(Awkward(), "text", Awkward())
+        run.alert("title", Awkward())
+        heard = hub.hear(lambda heard: len(heard.texts("warning")) == 6)
+    assert sorted(heard.texts("warning")) == [
+        "alert() failed: ValueError", "config could not be read: TypeError",
+        "config could not be told: TypeError", "config could not be told: ValueError",
+        "summary could not be told: ValueError", "tag 'config' cannot be told as JSON",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [
+    {"project": Awkward()}, {"endpoint": Awkward()}, {"tags": AwkwardTags(a=1), "group": "g"},
+    {"project": "p", "tags": Awkward()},
+])  # fmt: skip
+def test_init_raises_nothing_whatever_it_is_given(given: dict[str, Any]) -> None:
+    assert llmtop.init(**given).name
 
 
 @pytest.mark.parametrize("name", ["sweep", "agent", "use_artifact", "Api", "no_such_thing"])

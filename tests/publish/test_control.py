@@ -147,6 +147,25 @@ def test_callbacks_are_called_in_the_publishers_thread_and_may_fail(rendezvous: 
             "on_alert() function raised ValueError", "on_alert() takes a function"]
 
 
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt])
+def test_a_callback_that_leaves_does_not_take_the_publisher_with_it(
+    rendezvous: Path, ending: type[BaseException]
+) -> None:
+    run = llmtop.init("r")
+
+    def leave(_alert: dict[str, Any]) -> None:
+        raise ending
+
+    run.on_alert(leave)
+    with Listener(rendezvous) as hub:
+        hub.until(lambda: hub.sessions)
+        say(hub, {"action": "alert", "alert": {}})
+        heard = hub.hear(lambda heard: heard.texts("warning"))
+        run.log({"loss": 1.0})
+        hub.until(lambda: heard.values("loss"))
+    assert heard.texts("warning") == [f"on_alert() function raised {ending.__name__}"]
+
+
 def test_nonsense_is_left(rendezvous: Path) -> None:
     run = llmtop.init("r", stoppable=True)
     with Listener(rendezvous) as hub:

@@ -14,11 +14,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import zmq
 from listener import Heard, Listener
 
 import llmtop
 from llmtop.publish import session
-from llmtop.wire import DROPPED_NAME, Kind
+from llmtop.publish.inbox import Inbox
+from llmtop.publish.link import Link
+from llmtop.publish.session import Session
+from llmtop.wire import DROPPED_NAME, Kind, pack, unpack
 
 Start = Callable[..., subprocess.Popen[str]]
 HERE = Path(__file__).parent
@@ -272,6 +276,24 @@ def test_a_socket_that_only_accepts_hurts_nobody(rendezvous: Path) -> None:
             run.finish()
             assert time.monotonic() - started < 5
     assert heard.points("a") == points(20)
+
+
+def test_a_monitor_that_asks_and_asks_finds_one_answer_waiting(rendezvous: Path) -> None:
+    session = Session(Inbox(), {"name": "r"})
+    with Listener(rendezvous) as hub, zmq.Context() as context:
+        link = Link(context, hub.address, session)
+        hub.until(lambda: link.pump(time.monotonic()) or link.open)
+        hub.until(lambda: link.pump(time.monotonic()) or hub.sessions)
+        ping = unpack(pack(Kind.PING, session=session.id))
+        for _ in range(100):
+            link._answer(ping, time.monotonic())
+        assert len(link._outbox) == 1
+        heard = hub.only()
+        hub.until(lambda: link.pump(time.monotonic()) or heard.order[-1] == Kind.PONG)
+        # The next question has an answer of its own.
+        link._answer(ping, time.monotonic())
+        assert len(link._outbox) == 1
+        link.close()
 
 
 def test_no_monitor_ever_keeps_memory_within_bounds_and_counts_what_was_dropped(

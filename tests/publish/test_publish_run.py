@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -251,6 +253,27 @@ def test_a_full_queue_drops_and_counts(
         heard = hub.hear(lambda heard: heard.values(DROPPED_NAME))
     assert heard.values("a") == [float(step) for step in range(10)]
     assert heard.values(DROPPED_NAME) == [31.0]
+
+
+def test_what_cannot_be_imported_is_told_once_and_not_tried_again(
+    rendezvous: Path, script: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "zmq.py").write_text(
+        "print('tried', flush=True)\nraise ImportError('libzmq.so.5: no such file')\n")
+    source = (
+        "import llmtop, time\n"
+        "for _ in range(2):\n"
+        "    run = llmtop.init('r')\n"
+        "    for step in range(3):\n"
+        "        run._retry_at = 0.0\n"
+        "        run.log({'loss': 1.0})\n"
+        "    run.finish()\n"
+    )
+    process = script(source, env={**os.environ, "PYTHONPATH": str(tmp_path / "broken")})
+    out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out.split()) == (0, ["tried", "tried"])
+    assert errors == "llmtop: nothing is published: ImportError: libzmq.so.5: no such file\n"
 
 
 def test_off_is_silent(rendezvous: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import concurrent.futures
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from listener import Heard, Listener
 
 import llmtop
 from llmtop.publish import request as module
+from llmtop.publish.inbox import Inbox
+from llmtop.publish.request import Requests
 from llmtop.publish.run import Run
 from llmtop.wire import DROPPED_NAME
 
@@ -246,6 +249,30 @@ def test_threads_share_a_run_and_a_request(told: Told) -> None:
     assert len(heard.values("ttft_seconds")) == 401
     assert len(heard.values("itl_seconds")) == 399
     assert heard.values("requests_running")[-1] == heard.values("requests_waiting")[-1] == 0.0
+
+
+def test_two_first_requests_at_once_share_the_series(
+    rendezvous: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+    made: list[Requests] = []
+
+    class Slow(Requests):
+        def __init__(self, run: Run, inbox: Inbox) -> None:
+            made.append(self)
+            # Without a lock the other thread comes here, too, before either is done.
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
+            super().__init__(run, inbox)
+
+    monkeypatch.setattr("llmtop.publish.run.Requests", Slow)
+    run = llmtop.init("r")
+    threads = [threading.Thread(target=lambda: run.request().end()) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
 
 
 def test_nonsense_is_told_and_never_raised(told: Told) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from llmtop.publish import current
 from llmtop.publish.describe import tags_of
+from llmtop.publish.inbox import Inbox
 from llmtop.publish.run import Run
 
 TAGS = ("project", "entity", "group", "job_type", "notes", "id")
@@ -61,21 +62,35 @@ class Placeholder(Mapping[str, Any]):
 class Told(dict[str, Any]):
     """A dict with its keys as attributes, whose changes are told."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None], known: Mapping[str, Any]) -> None:
-        """Hold `known`; `tell` gets {name: value} of what is changed."""
+    def __init__(
+        self, what: str, inbox: Inbox, tell: Callable[[dict[str, Any]], None],
+        known: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Hold `known`; `tell` gets {name: value} of what is changed, `inbox` what goes wrong."""
         super().__init__(known)
-        object.__setattr__(self, "_tell", tell)
+        for name, value in (("_what", what), ("_inbox", inbox), ("_tell", tell)):
+            object.__setattr__(self, name, value)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        super().__setitem__(name, value)
-        self._tell({name: value})
+        try:
+            super().__setitem__(name, value)
+            self._tell({name: value})
+        except Exception as error:  # A key or a value of the user's may fail in any way.
+            self._failed(error)
 
     def update(self, *more: Any, **named: Any) -> None:
-        """Do what dict.update does; wandb's allow_val_change is no name."""
+        """Do what dict.update does, of an object's fields too; allow_val_change is no name."""
         named.pop("allow_val_change", None)
-        changed = dict(*(one for one in more if one is not None), **named)
-        super().update(changed)
-        self._tell(changed)
+        try:
+            changed = {**fields_of(more[0] if more else None), **named}
+            super().update(changed)
+            self._tell(changed)
+        except Exception as error:  # So may whatever it is updated from.
+            self._failed(error)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain dict of the same."""
+        return dict(self)
 
     def setdefault(self, name: str, value: Any = None) -> Any:
         """Do what dict.setdefault does."""
@@ -87,10 +102,24 @@ class Told(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"no {name!r} among {', '.join(self) or 'nothing'}") from None
+            known = ", ".join(one for one in self if isinstance(one, str)) or "nothing"
+            raise AttributeError(f"no {name!r} among {known}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
+
+    def _failed(self, error: Exception) -> None:
+        self._inbox.problem(f"{self._what} could not be told: {type(error).__name__}", 0)
+
+
+def fields_of(given: Any) -> dict[str, Any]:
+    """Return what `given` holds by name: a mapping, pairs, or an object such as a Namespace."""
+    if given is None:
+        return {}
+    fields = getattr(given, "__dict__", None)
+    if fields is not None and not isinstance(given, Mapping):
+        return dict(fields)
+    return dict(given)
 
 
 class AlertLevel:
@@ -105,7 +134,10 @@ def alert(run: Run) -> Callable[..., None]:
     """Return the function that tells an event of `run`."""
 
     def tell(title: object, text: object = "", level: object = "info", **named: object) -> None:
-        run.event(f"{title}: {text}" if text else title, level)
+        try:
+            run.event(f"{title}: {text}" if text else title, level)
+        except Exception as error:  # Their __str__ is the user's.
+            run._inbox.problem(f"alert() failed: {type(error).__name__}", 0)
 
     return tell
 
@@ -134,10 +166,12 @@ def config(run: Run) -> Told:
     """Return the configuration of `run`, as it was given to init and changed since."""
     told = run._config
     if not isinstance(told, Told):
-        given = told
-        if not isinstance(given, Mapping):
-            given = getattr(given, "__dict__", None) or run._about["tags"].get("config")
-        known = dict(given) if isinstance(given, Mapping) else {}
+        known: dict[str, Any] = {}
+        try:
+            # Of a run that was pickled there is only what it told.
+            known |= fields_of(told) or fields_of(run._about["tags"].get("config"))
+        except Exception as error:  # It may be of any type.
+            run._inbox.problem(f"config could not be read: {type(error).__name__}", 0)
 
         def tell(changed: dict[str, Any]) -> None:
             known.update(changed)
@@ -146,7 +180,7 @@ def config(run: Run) -> Told:
             for name, value in changed.items():
                 run.event(f"config {name} = {value}", "note")
 
-        told = run._config = Told(tell, known)
+        told = run._config = Told("config", run._inbox, tell, known)
     return told
 
 
@@ -159,7 +193,7 @@ def summary(run: Run) -> Told:
             for name, value in changed.items():
                 run.gauge(f"summary/{name}").set(value)
 
-        told = run._summary = Told(tell, {})
+        told = run._summary = Told("summary", run._inbox, tell, {})
     return told
 
 

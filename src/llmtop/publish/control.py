@@ -77,7 +77,7 @@ class Control:
         for callback in self._callbacks:
             try:
                 callback(dict(alert))
-            except Exception as error:
+            except BaseException as error:  # SystemExit, too, would end the publisher's thread.
                 # A kind of error once: the text of an exception may differ each time.
                 self._inbox.problem(f"on_alert() function raised {type(error).__name__}", 0)
 

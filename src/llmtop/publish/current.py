@@ -49,20 +49,22 @@ def init(
         "tags": tags, "tokens_per_step": tokens_per_step, "config": config,
         "stoppable": stoppable, "n_params": n_params, "flops_per_token": flops_per_token,
     }  # fmt: skip
-    if unknown:
-        from llmtop.publish import compat
-
-        name, asked["tags"] = compat.adopt(name, tags, unknown)
+    where = None
     try:
+        if unknown:
+            from llmtop.publish import compat
+
+            name, asked["tags"] = compat.adopt(name, tags, unknown)
         about = describe(inbox, name, asked)
-    except Exception as error:
+        address = endpoint if endpoint is not None else os.environ.get("LLMTOP_ENDPOINT")
+        where = clean_name(address) if address else None
+    except Exception as error:  # What it is given may fail in any way.
         inbox.problem(f"init() failed: {type(error).__name__}", 0)
         about = describe(inbox, None, {})
     if extra or unknown:
         ignored = ", ".join([*unknown, *(f"a {type(one).__name__}" for one in extra)])
         inbox.problem(f"init() ignores {ignored}", 0)
-    where = endpoint if endpoint is not None else os.environ.get("LLMTOP_ENDPOINT")
-    _current = Run(inbox, about, clean_name(where) if where else None, config)
+    _current = Run(inbox, about, where, config)
     return _current
 
 

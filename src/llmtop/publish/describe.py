@@ -53,7 +53,7 @@ def _count(inbox: Inbox, what: str, value: Any, default: int | None) -> int | No
         count = int(value)
         if 0 <= count < LARGEST_COUNT:
             return count
-    except Exception:
+    except Exception:  # __int__ is the user's.
         count = -1
     inbox.problem(f"{what} is not a whole number from 0", 0)
     return default
@@ -84,7 +84,7 @@ def tags_of(inbox: Inbox, asked: dict[str, Any]) -> dict[str, Any]:
             if len(json.dumps({**tags, **plain})) > MAX_TAGS_BYTES:
                 inbox.problem(f"tags and config of more than {MAX_TAGS_BYTES} bytes are cut", 0)
                 continue
-        except Exception:
+        except Exception:  # So are the objects in tags and config.
             inbox.problem(f"tag {clean_name(key)!r} cannot be told as JSON", 0)
             continue
         tags.update(plain)

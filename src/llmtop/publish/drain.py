@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from llmtop.publish.environment import describe_exception
 from llmtop.publish.hubs import Hubs
 from llmtop.publish.stream import ACTIVE_SECONDS, IDLE_SECONDS, Stream
 
@@ -56,7 +57,7 @@ class Drain:
         while True:
             try:
                 wait = self._tick(time.monotonic())
-            except Exception:
+            except BaseException:
                 # Nobody could be told, but the thread is what keeps the queues short.
                 wait = IDLE_SECONDS
             if wait is None:
@@ -73,9 +74,10 @@ class Drain:
                 if paths is not None:
                     stream.connect(paths)
                 wait = min(wait, stream.tick(now))
-            except Exception as error:
+            except BaseException as error:
                 # A stream that fails must not take the others, or the thread, with it.
-                stream.session.inbox.problem(f"the publisher failed: {error!r}")
+                text = f"the publisher failed: {describe_exception(error)}"
+                stream.session.inbox.problem(text)
                 wait = min(wait, ACTIVE_SECONDS)
         with self._lock:
             self._streams = tuple(one for one in self._streams if not one.ended.is_set())

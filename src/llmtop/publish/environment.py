@@ -48,11 +48,20 @@ def is_off() -> bool:
     return os.environ.get("LLMTOP_OFF", "") not in ("", "0")
 
 
+def has_descriptors() -> bool:
+    """Return whether a file can be opened."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
+
+
 def describe_exception(error: BaseException) -> str:
     """Return "ValueError: text" in one line."""
     try:
         text = " ".join(str(error).split())
-    except Exception:
+    except Exception:  # Its __str__ is the user's.
         text = ""
     name = type(error).__name__
     return f"{name}: {text}" if text else name

@@ -52,7 +52,7 @@ class Distribution(Handle):
                 self._append((now(), NO_STEP, value, self))
             else:
                 self._run.queue_slowly(self, NO_STEP, value)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"observe() failed: {type(error).__name__}")
 
 
@@ -70,7 +70,7 @@ class Counter(Handle):
                 self._append((now(), NO_STEP, n, self))
             else:
                 self._run.queue_slowly(self, NO_STEP, n)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"add() failed: {type(error).__name__}")
 
 
@@ -91,7 +91,7 @@ class Gauge(Handle):
                 self._append((now(), step, value, self))
             else:
                 self._run.queue_slowly(self, step, value)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"set() failed: {type(error).__name__}")
 
 

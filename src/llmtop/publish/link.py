@@ -68,6 +68,8 @@ class Link:
             self._socket.close(0)
             raise
         self._outbox: deque[bytes] = deque()
+        self._beat: bytes | None = None
+        """The beat in the outbox: one answers all that was asked meanwhile."""
         self._greeted = float("-inf")
         self._sent = float("-inf")
         self._replayed = (-1, float("-inf"))
@@ -106,7 +108,8 @@ class Link:
         while sent < SENDS_A_TICK and (self._outbox or self._refill()):
             if not self._send(self._outbox[0], now):
                 return sent > 0
-            self._outbox.popleft()
+            if self._outbox.popleft() is self._beat:
+                self._beat = None
             sent += 1
             if time.monotonic() > until:
                 break
@@ -145,7 +148,7 @@ class Link:
     def _begin(self, now: float) -> None:
         """Start over with HELLO and history; live frames follow from the oldest in the ring."""
         session = self._session
-        self._outbox = deque(session.opening())
+        self._outbox, self._beat = deque(session.opening()), None
         self._greeted = now
         self._said_bye = False
         self._seq = session.ring.first
@@ -198,7 +201,9 @@ class Link:
         elif frame.session != self._session.id:
             return
         elif frame.kind == Kind.PING:
-            self._outbox.append(self._session.beat())
+            if self._beat is None:
+                self._beat = self._session.beat()
+                self._outbox.append(self._beat)
         elif frame.kind == Kind.PONG:
             self.done = self._said_bye and not self.behind
         elif frame.kind == Kind.REPLAY:

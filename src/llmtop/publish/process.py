@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from llmtop.publish import environment, tensors
@@ -25,6 +26,7 @@ lock = threading.RLock()
 """Held while a session is opened."""
 _drain: Any = None
 _exit_pid = 0
+_is_told = False
 _inherited: list[Any] = []
 """What a forked child got from its parent: kept, since its destructors would close it."""
 
@@ -52,10 +54,25 @@ def publish(
         _drain.add(stream)
         _finish_at_exit()
         inbox.open()
-    except Exception:
+    except ImportError as error:
+        # What cannot be imported today cannot be in a second, unless descriptors had run out.
+        if environment.has_descriptors():
+            inbox.close("off")
+            _tell_once(f"llmtop: nothing is published: {environment.describe_exception(error)}")
+        return None
+    except Exception:  # No threads, descriptors or memory: what it is, the caller retries.
         return None
     else:
         return stream
+
+
+def _tell_once(text: str) -> None:
+    """Say on stderr what no monitor can be told."""
+    global _is_told
+    if not _is_told:
+        _is_told = True
+        with suppress(Exception):  # It may be closed, or be anything that the user put there.
+            print(text, file=sys.stderr)  # noqa: T201
 
 
 def finish(stream: Any, ending: dict[str, str]) -> None:

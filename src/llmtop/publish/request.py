@@ -99,7 +99,7 @@ class Request:
         self._arrived = perf_counter()
         try:
             together.move(id(self), bool(queued))
-        except Exception as error:
+        except Exception as error:  # Serving goes on, whatever fails here.
             self._failed("making", error)
 
     def started(self) -> None:
@@ -112,7 +112,7 @@ class Request:
                 self._started = True
             self._all.queue.observe(at - self._arrived)
             self._all.move(id(self), False)
-        except Exception as error:
+        except Exception as error:  # Serving goes on, whatever fails here.
             self._failed("started", error)
 
     def first_token(self) -> None:
@@ -141,7 +141,7 @@ class Request:
             else:
                 together.itl.observe(at - last)
             together.generated.add(n)
-        except Exception as error:
+        except Exception as error:  # Serving goes on, whatever fails here.
             self._failed("token", error)
 
     def usage(self, prompt_tokens: Any = None, generated_tokens: Any = None) -> None:
@@ -162,7 +162,7 @@ class Request:
                     return
                 self._tokens += more
             self._all.generated.add(more)
-        except Exception as error:
+        except Exception as error:  # Serving goes on, whatever fails here.
             self._failed("usage", error)
 
     def end(self, outcome: str = "ok") -> None:
@@ -178,7 +178,7 @@ class Request:
                 self._outcome = outcome
             if self._pid == os.getpid():
                 self._tell(outcome, at)
-        except Exception as error:
+        except Exception as error:  # Serving goes on, whatever fails here.
             self._failed("end", error)
 
     def _tell(self, outcome: str, at: float) -> None:

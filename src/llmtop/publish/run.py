@@ -95,7 +95,7 @@ class Run(Controlled):
                     self._append((now(), step, metrics.copy()))
                     return
             self._log_slowly(metrics, step, extra, unknown)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"log() failed: {type(error).__name__}")
 
     def observe(self, name: str, value: Any, *extra: object, **unknown: object) -> None:
@@ -105,7 +105,7 @@ class Run(Controlled):
             (handle or self.distribution(name)).observe(value)
             if extra or unknown:
                 self._ignored("observe", extra, unknown)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"observe() failed: {type(error).__name__}")
 
     def count(self, name: str, n: Any = 1, *extra: object, **unknown: object) -> None:
@@ -115,7 +115,7 @@ class Run(Controlled):
             (handle or self.counter(name)).add(n)
             if extra or unknown:
                 self._ignored("count", extra, unknown)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"count() failed: {type(error).__name__}")
 
     def timer(self, name: str, *extra: object, **unknown: object) -> Timer:
@@ -135,7 +135,7 @@ class Run(Controlled):
                 self._inbox.drop()
             if extra or unknown:
                 self._ignored("event", extra, unknown)
-        except Exception as error:
+        except Exception as error:  # Logging never raises in the user's loop.
             self._inbox.problem(f"event() failed: {type(error).__name__}")
 
     def distribution(self, name: str, unit: str = "") -> Distribution:
@@ -164,7 +164,10 @@ class Run(Controlled):
         if extra or unknown:
             self._ignored("request", extra, unknown)
         if self._requests is None:
-            self._requests = Requests(self, self._inbox)
+            with process.lock:
+                # Of two threads with a first request, each would make one otherwise.
+                if self._requests is None:
+                    self._requests = Requests(self, self._inbox)
         return Request(self._requests, prompt_tokens, queued)
 
     def finish(self, reason: object = None, *extra: object, **unknown: object) -> None:
@@ -182,7 +185,7 @@ class Run(Controlled):
             text = "" if reason is None else str(reason)
             plain = text in ("finished", "failed")
             self._finish(text if plain else "finished", "" if plain else text)
-        except Exception as error:
+        except Exception as error:  # An end that cannot be told is an end.
             self._inbox.problem(f"finish() failed: {type(error).__name__}")
 
     def __enter__(self) -> Run:
@@ -194,7 +197,7 @@ class Run(Controlled):
                 self._finish("finished", "")
             else:
                 self._finish("failed", environment.describe_exception(error))
-        except Exception as failure:
+        except Exception as failure:  # The error of the block is the one to see.
             self._inbox.problem(f"finish() failed: {type(failure).__name__}")
 
     def __getattr__(self, name: str) -> Any:
@@ -233,7 +236,7 @@ class Run(Controlled):
             self._retry_at = time.monotonic() + RETRY_SECONDS
             self._stream = process.publish(
                 self._inbox, self._about, self._endpoint, self._control)
-            if self._stream is None:
+            if self._stream is None and self._inbox.state != "off":
                 self._inbox.close("waiting")
             return self._stream is not None
 
@@ -278,7 +281,7 @@ class Run(Controlled):
                 handle = kind(self, self._inbox, name, unit)
                 if len(self._handles) < MAX_HANDLES:
                     self._handles[kind, name] = handle
-        except Exception as error:
+        except Exception as error:  # Hashing and str() are the user's.
             self._inbox.problem(f"a name of type {type(name).__name__}: {type(error).__name__}")
             handle = kind(self, self._inbox, "unnamed", "")
         return handle

@@ -71,7 +71,7 @@ def convert(value: Any, complain: Complain) -> Any:
         return float(item() if callable(item) else value)
     except tensors.Unusable as reason:
         complain(str(reason))
-    except Exception:
+    except Exception:  # Conversions are the user's, or a library's.
         complain(f"a value of type {type(value).__name__} is not a number")
     return None
 
