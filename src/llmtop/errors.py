@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LIKENESS = 0.65
+"""How alike (difflib's ratio) a word must be to be meant: 'tset' and 'test' are 0.75; at 0.5
+'--bogus' (0.57) was taken for '--rules'."""
+
 
 class LlmtopError(Exception):
     """A mistake a person can fix; its text is one line meant for them."""
@@ -39,5 +43,5 @@ def printable(text: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the known word closest to `word`, else ""."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    found = get_close_matches(word, list(known), n=1, cutoff=LIKENESS)
     return f", did you mean {found[0]!r}?" if found else ""

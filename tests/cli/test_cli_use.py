@@ -22,6 +22,12 @@ BAD_USE = {
 }
 
 
+def test_what_resembles_nothing_is_not_guessed(llmtop) -> None:
+    said = llmtop("--bogus").stderr
+    assert "--bogus" in said
+    assert "did you mean" not in said
+
+
 @pytest.mark.parametrize("word", BAD_USE)
 def test_bad_use_is_one_line_on_stderr(llmtop, word: str) -> None:
     done = llmtop(word)

@@ -183,6 +183,16 @@ SOME = file_of(
 )
 
 
+def test_a_length_that_no_disk_holds_is_damage(tmp_path: Path) -> None:
+    length = struct.pack("<Q", (1 << 63) + 5)
+    damaged = length + struct.pack("<I", masked_crc32c(length)) + b"x" * 40
+    data = file_of(event(1, simple("loss", 1.5)), damaged, event(2, simple("loss", 2.5)))
+    items = read(tmp_path / "a", data)
+    assert points(items) == {"loss": [(1, 1.5), (2, 2.5)]}
+    assert [item.reason for item in items if isinstance(item, Skipped)] == [
+        "damaged bytes between records"]
+
+
 def test_every_cut_waits_and_then_says_the_same(tmp_path: Path) -> None:
     whole = read(tmp_path / "whole", SOME)
     assert len(whole) == 6

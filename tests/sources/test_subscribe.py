@@ -77,6 +77,13 @@ def test_objects_alone_and_with_topics(publisher: Publisher) -> None:
     }
 
 
+def test_a_run_that_is_named_inside_or_as_a_value_names_no_run(publisher: Publisher) -> None:
+    send = publisher.socket.send_multipart
+    send([b"topic", b'{"loss": 1.0, "config": {"run": "inner"}}'])
+    send([b"topic", b'{"loss": 2.0, "kind": "run"}'])
+    assert publisher.until("loss", 2) == {"topic": [1.0, 2.0]}
+
+
 def test_frames_of_the_protocol_and_what_is_neither(publisher: Publisher) -> None:
     send = publisher.socket.send
     hello = {"role": "publisher", "name": "framed", "host": "h", "pid": 1, "first_seq": 0}

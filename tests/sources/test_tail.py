@@ -145,6 +145,12 @@ def test_colours_and_controls_are_taken_out(tmp_path: Path) -> None:
     assert got.texts("log") == ["hello world"]
 
 
+def test_controls_beyond_ascii_are_taken_out_and_words_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("step=1 loss=1.5\na\x9b2Jb\u202ec\u2066 │ déjà 損失 ✓\x85\n", encoding="utf-8")
+    assert read_files([path]).texts("log") == ["a2Jbc │ déjà 損失 ✓"]
+
+
 def test_a_line_of_a_megabyte_is_left_out_and_said(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text(steps(1, 1) + "x" * (1 << 20) + "\n" + steps(2, 2))

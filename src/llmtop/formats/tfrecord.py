@@ -22,6 +22,8 @@ FOOTER_BYTES = 4
 MAX_RECORD_BYTES = 4 << 20
 """Longer records are passed over unread: graphs, images and audio; a summary of a thousand
 scalars takes 60 kB."""
+LONGEST_BYTES = 1 << 40
+"""A length beyond is damage, whatever its CRC: no disk holds the record, and no seek goes there."""
 MAX_LENGTHS = 4096
 """Remembered lengths: a file of scalars has as many as its tags and the digits of its steps."""
 
@@ -36,9 +38,11 @@ _MAYBE_HEADER = re.compile(rb"(?!\0\0\0\0).{4}\0\0\0\0.{4}", re.DOTALL)
 
 
 def length_of(header: bytes) -> int | None:
-    """Return the length that a frame's first HEADER_BYTES say, None when their CRC is wrong."""
+    """Return the length that a frame's first HEADER_BYTES say, None when they are damaged."""
     length, crc = _HEADER.unpack(header)
-    return int(length) if masked_crc32c(header[:8]) == crc else None
+    if length > LONGEST_BYTES or masked_crc32c(header[:8]) != crc:
+        return None
+    return int(length)
 
 
 class Frames:

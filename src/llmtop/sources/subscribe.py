@@ -140,7 +140,7 @@ class Subscribe:
     def _named(self, data: bytes, topic: bytes) -> bytes:
         """Return an object that says which run it is of."""
         name = clean_name(topic.strip()[:MAX_TOPIC]) if topic.strip() else self._place
-        if b'"run"' in data:
+        if b'"run"' in data and _says_run(data):
             return data
         rest = data[1:].lstrip()
         comma = b"" if rest.startswith(b"}") else b","
@@ -153,3 +153,12 @@ class Subscribe:
         if self._odd:
             return f"{self._odd:,} messages were neither JSON objects nor frames"
         return f"silent for {silent // 60:.0f} min" if silent >= 60 else ""
+
+
+def _says_run(data: bytes) -> bool:
+    """Tell whether an object has a "run" of its own; what is no object stays as it is."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return True
+    return "run" in found
