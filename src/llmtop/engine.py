@@ -147,16 +147,9 @@ class Engine:
         changed = self.store.commit(now)
         alerts: tuple[Alert, ...] = ()
         if self._rules:
-            changed |= self._derivation.derive(self.store, changed, now)
-            changed |= self._efficiency.derive(self.store, changed, now)
-            changed |= self._energy.derive(self.store, changed, now)
-            self._unjudged |= changed
+            changed = self._derive(changed, now)
             if not 0 <= now - self._judged < JUDGE_SECONDS:
-                alerts = self.alerts.judge(self.store, frozenset(self._unjudged), now)
-                self._judged = now
-                self._unjudged = set()
-        if alerts:
-            self._feedback.tell(self.store, alerts, now)
+                alerts = self._judge(now)
         if taken >= FEWEST_SAMPLES:
             cost = (self.clock.monotonic() - began) / taken
             self._cost += (cost - self._cost) * (COST_MEMORY if self._cost else 1.0)
@@ -196,10 +189,24 @@ class Engine:
         now = self.clock.time()
         changed = self.store.commit(now, settle=True)
         if self._rules:
-            changed |= self._derivation.derive(self.store, changed, now) | self._unjudged
-            self.alerts.judge(self.store, changed, now)
-            self._unjudged = set()
+            self._derive(changed, now)
+            self._judge(now)
         return self.caught_up
+
+    def _derive(self, changed: frozenset[int], now: float) -> frozenset[int]:
+        """Work out what follows from new samples; return all the series that grew."""
+        for one in (self._derivation, self._efficiency, self._energy):
+            changed |= one.derive(self.store, changed, now)
+        self._unjudged |= changed
+        return changed
+
+    def _judge(self, now: float) -> tuple[Alert, ...]:
+        """Judge all that has grown since the last time, and tell the runs that it concerns."""
+        alerts = self.alerts.judge(self.store, frozenset(self._unjudged), now)
+        self._judged, self._unjudged = now, set()
+        if alerts:
+            self._feedback.tell(self.store, alerts, now)
+        return alerts
 
     def _take(self, news: _News, now: float) -> int:
         """Apply what a source reported; return how many samples it held."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llmtop.chart.spark import sparkline
-from llmtop.ui.curves import LEAST_OBSERVED
+from llmtop.ui.curves import LEAST_OBSERVED, RECENT_SECONDS
 from llmtop.ui.panels.alerts import GLYPHS
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
@@ -50,7 +50,7 @@ def _number(series: Series | None, digits: int = 4) -> str:
 
 
 def _trend_arrow(series: Series | None) -> list[Run]:
-    """Return " ▼0.4%" against the value ten points ago, coloured by the metric's direction."""
+    """Return " ▼0.4%": how the newer half of the last points compares with the older half."""
     if series is None or series.n < 20 or not series.better:
         return []
     values = series.window(256).value
@@ -72,7 +72,8 @@ def _quantile(run: StoreRun, q: float) -> str:
     for name in ("ttft_seconds", "e2e_seconds"):
         series = headline(run, name)
         if series is not None and series.kind == "distribution":
-            found = series.quantiles([q])
+            last = series.last
+            found = series.quantiles([q], None if last is None else last.time - RECENT_SECONDS)
             scraped = found.method == "histogram"
             if found.n < (LEAST_OBSERVED.get(q, 1) if scraped else 1):
                 return MISSING
