@@ -85,14 +85,14 @@ def test_what_was_used_before_it_was_seen_is_not_its_own() -> None:
         machine.sweep(BOTH, 600.0, 600.0)
     assert joules(machine.run()) == 1200 * 50
     assert seen(machine.run()) == pytest.approx(50 / 101)
-    assert energy_words(machine.run()) == "16.7 Wh in 50% of its GPU time"
+    assert energy_words(machine.run()) == "16.7 Wh, 50% seen"
 
 
 def test_devices_of_other_machines_are_missed_and_that_is_said() -> None:
     machine = Machine(one_run(world_size=8))
     for _ in range(200):
         machine.sweep(BOTH, 600.0, 600.0)
-    assert energy_words(machine.run()).endswith("in 25% of its GPU time")
+    assert energy_words(machine.run()).endswith(", 25% seen")
 
 
 def test_a_device_that_two_runs_share_is_neithers() -> None:

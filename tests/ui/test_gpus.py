@@ -14,9 +14,10 @@ from llmtop.rules.forecast import forecast, words
 from llmtop.rules.machine import devices as devices_of
 from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo
 from llmtop.store import Store
-from llmtop.ui.panels import devices, history, host, process_list
+from llmtop.ui.panels import device_rows, devices, history, host, process_list
 from llmtop.ui.panels.base import Scene, Size
-from llmtop.ui.rows import width
+from llmtop.ui.panels.frame import is_boxed
+from llmtop.ui.rows import plain, width
 from llmtop.ui.screens import gpus
 
 GIB = 1 << 30
@@ -123,6 +124,72 @@ def test_who_uses_a_device_is_the_run_of_its_process() -> None:
     assert "another container" in text(process_list.frame(scene, Size(120, 8)))
     for cells in range(4, 200, 7):
         assert all(width(row) <= cells for row in process_list.frame(scene, Size(cells, 8)))
+
+
+def test_the_energy_of_the_run_stands_in_the_title() -> None:
+    world = World()
+    training(world, "gpt-small", steps=20)
+    machine(world, 8)
+    for name, value in (("energy_joules", 4.8e6), ("energy_seen", 0.5)):
+        world.log("gpt-small", name, np.array([value]), steps=np.array([-1]),
+                  times=np.array([T0]), kind="counter" if name == "energy_joules" else "gauge")
+    scene = on_screen(world)
+    assert scene.run is not None
+    assert "kWh" not in text(devices.frame(scene, Size(160, 11))), "logged, not counted"
+    for series in scene.run.series:
+        series.derived = True
+    for cells in (80, 160):
+        (title, *_) = devices.frame(scene, Size(cells, 11))
+        assert width(title) <= cells
+        assert "gpt-small 1.33 kWh, 50% seen   8 " in plain([title])
+        assert "4.9 kW" in plain([title])
+
+
+def test_the_second_line_leaves_out_whole_words_and_what_is_wrong_last() -> None:
+    world = World()
+    machine(world, 1, devices=[{
+        "key": "gpu0", "name": "NVIDIA H100", "memory_total": 80 * GIB,
+        "throttle": ["thermal (hardware)"], "remap": "pending", "pstate": "P2"}])
+    scene = on_screen(world)
+    whole = plain([device_rows.states_row(scene.devices[0], scene.now, 120)]).split(" · ")
+    for cells in range(30, 120):
+        row = device_rows.states_row(scene.devices[0], scene.now, cells)
+        parts = plain([row]).split(" · ")
+        assert width(row) <= cells
+        assert parts == [part for part in whole if part in parts]
+        assert "thermal (hardware)" in parts[0]
+
+
+def test_three_and_four_devices_stand_whole_in_a_charts_title() -> None:
+    for count in (3, 4):
+        world = World()
+        machine(world, count)
+        for spec in history.DEVICE_SPECS:
+            head = text(history.frame(spec, on_screen(world), Size(40, 10))[:1])
+            assert "…" not in head
+            assert head.count("●") == count
+
+
+def test_the_axis_of_no_traffic_has_no_parts_of_a_byte() -> None:
+    world = World()
+    run = machine(world, 1)
+    n = 60
+    for name in ("host_network_received_bytes", "host_network_sent_bytes"):
+        world.log(run, name, np.zeros(n), steps=np.full(n, -1), kind="counter",
+                  times=T0 + np.arange(n, dtype=np.float64), unit="bytes")
+    spec = next(spec for spec in history.HOST_SPECS if spec.key == "host-network")
+    got = text(history.frame(spec, on_screen(world), Size(40, 10)))
+    assert "0.5 B" not in got
+    assert "1.0K" in got
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
+def test_charts_one_above_the_other_are_framed_alike(count: int) -> None:
+    world = World()
+    machine(world, count)
+    placed = [p.box for p in gpus.place(on_screen(world), (160, 41))
+              if p.key.startswith(("gpu-", "host-"))]
+    assert len({is_boxed(Size(box.width, box.height)) for box in placed}) == 1
 
 
 def test_memory_in_use_by_nobody_who_can_be_seen_is_said() -> None:

@@ -121,14 +121,15 @@ class Energy:
 
 
 def energy_words(run: Run) -> str:
-    """Return "1.34 kWh", with how much of the run that is of, "" where none is known."""
+    """Return "1.34 kWh", or "1.34 kWh, 52% seen" of its GPU time, "" where none is known."""
     joules = sum(one.sum for one in run.find(ENERGY) if one.derived)
-    share = next((one.last.value for one in run.latest(SEEN) if one.last is not None), None)
+    share = next((one.last.value for one in run.latest(SEEN)
+                  if one.derived and one.last is not None), None)
     if share is None:
         return ""
     hours = joules / JOULES_A_WATT_HOUR
     text = f"{hours / 1000:.2f} kWh" if hours >= 1000 else f"{hours:.3g} Wh"
-    return text if share >= WHOLE else f"{text} in {share:.0%} of its GPU time"
+    return text if share >= WHOLE else f"{text}, {share:.0%} seen"
 
 
 def _device(series: Series) -> tuple[int, str]:

@@ -22,7 +22,7 @@ FILLED = frozenset({"throughput", "generation", "prompt", "memory", "kv_cache", 
 """Panels whose area below the line means something: amounts, not positions."""
 HIDDEN = frozenset({"dropped", "ratio_parts", "energy"})
 """Panels that are told elsewhere: the footer counts what was dropped, ratios have panels, energy
-stands with the processes of the GPUs screen."""
+stands in the title of the GPUs."""
 
 
 @dataclass(frozen=True)

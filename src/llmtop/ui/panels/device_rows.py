@@ -12,7 +12,7 @@ from llmtop.rules.machine import Device, number
 from llmtop.sources.nvml_words import SEVERE_THROTTLE
 from llmtop.store import Series
 from llmtop.ui.panels.base import Scene
-from llmtop.ui.rows import Row, Run, clip, fit
+from llmtop.ui.rows import Row, Run, clip, fit, width
 from llmtop.units import MISSING
 
 GIB = 1 << 30
@@ -23,6 +23,7 @@ HOT, TOO_HOT = 80.0, 85.0
 NEARLY_FULL = 0.95
 MOST_BAR = 30
 """Cells of the longest bar: longer ones say no more."""
+MOST_USERS = 40
 WIDE_FROM = 100
 MOST_LINES = 3
 """Lines a device can fill: the main one, its states, its activity."""
@@ -49,10 +50,13 @@ def columns(found: Sequence[Device], cells: int) -> Columns:
     name = min(22, max((len(d.name) for d in found), default=0)) + 2 if wide and mixed else 0
     fixed = 5 + name + 5 + activity + 11 + 5 + watts + 3
     room = max(0, cells - fixed)
-    users = min(40, room // 3) if room >= 24 else 0
+    users = min(MOST_USERS, room // 3) if room >= 24 else 0
     spark = min(32, (room - users) // 4) if wide else 0
     length = min(MOST_BAR, max(0, (room - users - spark) // 2 - 1))
-    return Columns(name, length if length >= 4 else 0, activity, watts, spark, users)
+    length = length if length >= 4 else 0
+    if users:
+        users = min(MOST_USERS, room - spark - 2 * length)
+    return Columns(name, length, activity, watts, spark, users)
 
 
 def percent(value: float | None) -> str:
@@ -164,7 +168,7 @@ def _past(device: Device, cells: int, scene: Scene) -> str:
     return sparkline(values, cells, unicode=not scene.ascii, low=0.0, high=1.0)
 
 
-def states_row(device: Device, now: float) -> Row:
+def states_row(device: Device, now: float, cells: int) -> Row:
     """Return a device's second line: clocks, links, what holds it back, errors, when it is full."""
     value, facts = device.value, device.facts
     parts: list[Run] = []
@@ -208,8 +212,12 @@ def states_row(device: Device, now: float) -> Row:
     if facts.get("ecc_errors"):
         say(f"{number(facts['ecc_errors']):,.0f} uncorrected ECC errors", "warning")
     out: list[Run] = [("      ", "blank")]
-    for at, part in enumerate(parts):
-        out += [(" · ", "frame"), part] if at else [part]
+    used = width(out)
+    # Where not all have room, it is what is usual that is left out, and whole.
+    for part in sorted(parts, key=lambda part: part[1] == "dim"):
+        added: list[Run] = [(" · ", "frame"), part] if len(out) > 1 else [part]
+        if len(out) == 1 or used + width(added) <= cells:
+            out, used = out + added, used + width(added)
     return tuple(out)
 
 
@@ -224,16 +232,17 @@ def _trend_at(series: Series, total: float, moment: int) -> str:
     return words(forecast(series, total))
 
 
-def activity_row(device: Device, scene: Scene) -> Row:
+def activity_row(device: Device, scene: Scene, cells: int) -> Row:
     """Return a device's third line: what its parts did, as far as the hardware tells."""
     out: list[Run] = [("      ", "blank")]
+    length = 10 if cells >= WIDE_FROM else 6
     for metric, word in (
         ("gpu_sm_activity", "sm"), ("gpu_sm_occupancy", "occupancy"),
         ("gpu_tensor_activity", "tensor"), ("gpu_dram_activity", "dram"),
     ):  # fmt: skip
         share = device.value(metric, scene.now)
         if share is not None:
-            out += [(f"{word} ", "dim"), *meter(share, 10, "series-2", scene.ascii),
+            out += [(f"{word} ", "dim"), *meter(share, length, "series-2", scene.ascii),
                     (f" {percent(share)}   ", "text")]
     return tuple(out) if len(out) > 1 else ()
 

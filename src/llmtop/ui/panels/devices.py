@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from llmtop.rules.energy import energy_words
 from llmtop.rules.machine import Device, users_of
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.device_rows import (
@@ -77,13 +78,21 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     for device in shown:
         body.append(device_row(device, shape, users.get(device.key, ()), scene))
         if each > 1:
-            body.append(states_row(device, scene.now))
+            body.append(states_row(device, scene.now, cells))
         if each > 2:
-            body.append(activity_row(device, scene))
-    head = totals(found, scene.now, size.width)
+            body.append(activity_row(device, scene, cells))
+    energy = _energy(scene)
+    head = [*energy, *totals(found, scene.now, size.width - width(energy))]
     if len(shown) < len(found):
         head = [(f"{len(found) - len(shown)} more: widen the window   ", "dim"), *head]
     return framed("gpus", head, body, size, BOX_FROM)
+
+
+def _energy(scene: Scene) -> list[Run]:
+    """Return what the run that is looked at has used, on the screen where there is room for it."""
+    run = scene.run
+    words = energy_words(run) if run is not None and scene.view.screen == "gpus" else ""
+    return [(f"{run.name} ", "accent"), (f"{words}   ", "text")] if run and words else []
 
 
 def strip_frame(scene: Scene, size: Size) -> list[Row]:

@@ -28,7 +28,7 @@ from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner, is_boxed
 from llmtop.ui.rows import Row, Run
 from llmtop.ui.view import visible
-from llmtop.units import split_value
+from llmtop.units import binary_scale, split_value
 
 F8 = NDArray[np.float64]
 
@@ -40,8 +40,14 @@ END_CELLS = 9
 PICTURE_SECONDS = 3.0
 """How often a picture is drawn anew while its columns are shorter: values in numbers stand in the
 lines of the devices, each second."""
+LABELLED_FROM = 60
+"""Cells from which the values of three or four devices stand with their numbers in a title."""
+PLAIN = ("fraction", "celsius")
+"""Units that a narrow title of many values leaves out: the panel's own words say them."""
 SIGNS = {"written": "w", "read": "r", "received": "↓", "sent": "↑"}
 """Word of a metric's name -> how its line is told from the other."""
+LEAST_TOP = {"bytes": 1024.0}
+"""Where the y axis of a unit ends at the least: a part of a byte says nothing."""
 WHOLE = {"fraction": 100.0, "watts": 1.0, "celsius": 1.0}
 """Units told in whole numbers, after this factor."""
 
@@ -180,7 +186,7 @@ def frame(spec: Spec, scene: Scene, size: Size) -> list[Row]:
     finite = [part[np.isfinite(part)] for _, *parts in drawn for part in parts
               if part is not None]
     highest = max((float(part.max()) for part in finite if len(part)), default=1.0)
-    low, high = nice_range(None, 0.0, spec.top or max(highest, 1.0))
+    low, high = nice_range(None, 0.0, spec.top or max(highest, LEAST_TOP.get(spec.unit, 1.0)))
     wanted = scene.view.crosshair
     cursor = None if wanted is None else grid.column(wanted)
     if cursor is not None and not 0 <= cursor < grid.count:
@@ -199,33 +205,38 @@ def frame(spec: Spec, scene: Scene, size: Size) -> list[Row]:
         columns, rows, unicode=not scene.ascii,
     )  # fmt: skip
     body = [picture.runs(y) for y in range(rows)]
-    return framed(spec.title, _head(drawn, spec, scene.now, cursor), body, size)
+    return framed(spec.title, _head(drawn, spec, scene.now, cursor, size.width), body, size)
 
 
 def _head(
     drawn: Sequence[tuple[_Line, F8, F8 | None, F8 | None]], spec: Spec, now: float,
-    cursor: int | None,
+    cursor: int | None, cells: int,
 ) -> list[Run]:  # fmt: skip
     """Return the newest values, or those under the crosshair."""
     unit = spec.unit + ("/s" if spec.rate and spec.unit != "bytes" else "")
     out: list[Run] = []
     shown = [line for line, *_ in drawn if not line.faint or len(drawn) <= 2]
+    tight = len(shown) > 2 and cells < LABELLED_FROM
     for line, mean, _, most in drawn:
         if line not in shown:
             continue
         value = _at(line, mean, spec, now, cursor)
         number, word = _told(value, unit)
-        word += "/s" if spec.rate and word else ""
+        if tight and unit == "bytes" and value is not None:
+            number = f"{value / binary_scale(value):.0f}"
+        if spec.rate and word:
+            # "338 K/s", as on the axis: two of them stand in one title.
+            word = f"{word.removesuffix('iB')}/s"
         alone = "mean" if most is not None and len(drawn) == 1 else ""
         label = line.name.removeprefix("gpu ") or alone
         if out:
-            out.append(("  ", "blank"))
+            out.append((" " if tight else "  ", "blank"))
         if len(drawn) > 1:
             out.append(("● ", f"{'raw' if line.faint else 'series'}-{line.colour % 6 + 1}"))
-        if label:
+        if label and not tight:
             out.append((f"{label} ", "dim"))
         out.append((number, "bright"))
-        if word and (spec.rate or line is shown[-1]):
+        if word and not (tight and unit in PLAIN) and (spec.rate or line is shown[-1]):
             out.append((f" {word}", "dim"))
     return out
 

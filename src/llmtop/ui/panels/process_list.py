@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from llmtop.rules.energy import energy_words
 from llmtop.rules.machine import name_of, number, process_rows, run_names
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.device_rows import percent
@@ -84,8 +83,6 @@ COLUMNS = (
 )
 """MEM is the proportional memory (PSS) of a job with workers, where the kernel tells it."""
 LEAST_COMMAND = 24
-LEAST_ENERGY_COMMAND = 10
-"""Cells of a command that must be left for a run's energy to stand before it."""
 
 
 def fitting(cells: int, gpus: bool) -> list[Column]:
@@ -110,7 +107,6 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     if run is None:
         return framed("processes", (), [(("not read yet", "dim"),)], size, BOX_FROM)
     rows, names = process_rows(run), run_names(scene.store, run)
-    energies = {one.name: energy_words(one) for one in scene.store.runs if not one.is_host}
     shown = fitting(cells, any(_gpus(row) for row in rows))
     body: list[Row] = []
     if lines > 2:
@@ -119,8 +115,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     hidden = _hidden(scene, rows) if lines > len(rows) + 1 else ""
     room = max(0, lines - len(body) - bool(hidden))
     for row in rows[:room]:
-        name = name_of(row, names)
-        body.append(_line(row, shown, name, energies.get(name, ""), cells))
+        body.append(_line(row, shown, name_of(row, names), cells))
     if hidden:
         body.append(((hidden, "dim"),))
     if not rows:
@@ -131,7 +126,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     return framed("processes", right if rows else (), body, size, BOX_FROM)
 
 
-def _line(row: Process, shown: Sequence[Column], run: str, energy: str, cells: int) -> Row:
+def _line(row: Process, shown: Sequence[Column], run: str, cells: int) -> Row:
     out: list[Run] = []
     here = bool(row.get("here", True))
     for column in shown:
@@ -143,8 +138,6 @@ def _line(row: Process, shown: Sequence[Column], run: str, energy: str, cells: i
         return clip([*out, (STRANGER, "dim")], cells)
     if run:
         out += [(run, "accent"), ("  ", "blank")]
-        if energy and width(out) + width([(energy, "text")]) + LEAST_ENERGY_COMMAND <= cells:
-            out += [(energy, "text"), ("  ", "blank")]
     return clip([*out, (str(row.get("command") or ""), "dim" if run else "text")], cells)
 
 

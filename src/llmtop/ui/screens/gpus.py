@@ -27,6 +27,8 @@ CHARTS_FROM = 9
 MOST_ACROSS = 4
 SIDE_FROM = 110
 """Cells from which processes and host stand side by side."""
+SEVERAL_LINES, ONE_LINE = 0.36, 0.6
+"""Share of the screen that devices may take: more lines each must leave room for framed charts."""
 HOST_ROWS = 10
 """What the host has to say, and its border."""
 
@@ -64,7 +66,7 @@ def _device_rows(count: int, height: int) -> int:
         return 3
     for lines in (3, 2, 1):
         rows = count * lines + 3
-        if rows <= height * (0.45 if lines > 1 else 0.6):
+        if rows <= height * (SEVERAL_LINES if lines > 1 else ONE_LINE):
             return rows
     return height if height - count < LEAST_PROCESSES else count + 2
 
