@@ -89,8 +89,12 @@ def allowed() -> dict[str, str]:
     """
     path = folder() / "allowed"
     found: dict[str, str] = {}
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return found
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     for number, line in enumerate(_read(path), 1):
         key, _, name = line.partition(" ")
         if not line or line.startswith("#"):

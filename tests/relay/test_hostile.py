@@ -14,10 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmtop import keys
+from llmtop.clock import SystemClock
 from llmtop.publish.current import init
+from llmtop.relay import relay as relays
+from llmtop.relay.channels import Channels
+from llmtop.relay.listener import Listener
+from llmtop.relay.log import Log
+from llmtop.relay.outlet import Outlet
 from llmtop.relay.peers import SESSIONS, Peers
-from llmtop.relay.relay import _have
+from llmtop.relay.relay import Relay, _have
+from llmtop.relay.viewer import Viewer
 from llmtop.relay.zap import Guard
+from llmtop.samples import Batch, RunInfo
+from llmtop.store import Store
 from llmtop.wire import HEADER, MAGIC, MAX_SIDS, Kind, pack, pack_json, unpack
 
 SILENT = 200
@@ -122,6 +131,46 @@ def test_behind_keys_strangers_get_no_further_than_the_handshake(
     assert serving.listener.bad == 0
     for one in silent:
         one.close()
+
+
+def test_a_viewer_that_asks_and_asks_gets_one_answer() -> None:
+    clock, store = SystemClock(), Store(memory_bytes=32 << 20)
+    channels = Channels(bytes(8), Log())
+    batch = Batch(runs=(RunInfo(f"{7:016x}", "r"),))
+    store.apply(0, batch, clock.time())
+    channels.take(0, batch, clock.monotonic())
+    store.commit(clock.time())
+    (channel,) = channels.all.values()
+    outlet = Outlet(b"v")
+    viewer = Viewer(outlet, channels, {})
+
+    def turn() -> list[int]:
+        outlet.frames.clear()
+        viewer.turn(store, clock, clock.monotonic() + 60)
+        return [unpack(one).kind for one in outlet.frames]
+
+    assert Kind.HELLO in turn()
+    for _ in range(2):
+        for _ in range(1000):
+            viewer.hear(unpack(pack(Kind.PING, session=channel.session)), clock.monotonic())
+        assert turn() == [Kind.PONG]
+
+
+def test_a_connection_that_begins_again_and_again_is_one_viewer(address, monkeypatch) -> None:
+    made: list[Outlet] = []
+
+    class Counted(Viewer):
+        def __init__(self, outlet: Outlet, *more: object) -> None:
+            made.append(outlet)
+            super().__init__(outlet, *more)
+
+    monkeypatch.setattr(relays, "Viewer", Counted)
+    listener = Listener(address, clock=SystemClock())
+    relay = Relay([], [listener], SystemClock(), memory_bytes=32 << 20)
+    for _ in range(500):
+        listener._sort(b"one", pack_json(Kind.HELLO, {"role": "monitor"}, session=1))
+    relay.turn()
+    assert len(made) == len(relay.viewers) == 1
 
 
 def test_a_connection_has_few_sessions_and_names_and_its_share_of_time() -> None:

@@ -114,6 +114,29 @@ def test_a_publisher_without_a_key_of_its_own_says_what_to_do(
     assert "llmtop keys new" in event.text
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_closed_folder_is_told_and_lets_nobody_in(rendezvous: Path) -> None:
+    folder = rendezvous / "keys"
+    folder.mkdir()
+    folder.chmod(0)
+    closed(rendezvous)
+    folder.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_lets_nobody_in(rendezvous: Path) -> None:
+    (rendezvous / "keys").write_text("a file, not a folder")
+    closed(rendezvous)
+
+
+def closed(rendezvous: Path) -> None:
+    with pytest.raises(ConfigError, match=str(rendezvous / "keys" / "allowed")):
+        keys.allowed()
+    guard = Guard(keys.Pair("ab" * 32, "cd" * 32))
+    request = [b"1.0", b"7", b"", b"", b"", b"CURVE", b"\x12" * 32]
+    assert guard._judge(request)[2] == b"400"
+    assert guard.refused == 1
+
+
 def test_the_guard_survives_odd_requests() -> None:
     guard = Guard(keys.Pair("ab" * 32, "cd" * 32), dict)
     with zmq.Context() as context, guard.watch(context), context.socket(zmq.REQ) as asker:

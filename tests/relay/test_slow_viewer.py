@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+import numpy as np
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from llmtop.publish.current import init
 from llmtop.relay import viewer as viewers
 from llmtop.relay.channel import Channel
+from llmtop.relay.packing import pack_samples
 from llmtop.relay.thin import KEPT, thin
 from llmtop.samples import RunInfo
 from llmtop.sources.introduce import Definition
@@ -53,6 +56,24 @@ def test_extremes_the_last_and_every_increment_stay(frames: list[list[tuple[int,
         assert abs(sum(v for s, v in kept if s == 1) - sum(tokens)) < 1e-3
     times = [payload.t0 + dt * 1e-6 for _, dt, _, _ in RECORD.iter_unpack(payload.data)]
     assert all(99.9 < t < 200.0 for t in times)
+
+
+times = st.floats(0, 2e9) | st.just(math.nan) | st.floats()
+
+
+@given(st.lists(times, max_size=30))
+def test_samples_of_no_time_are_left_out_and_the_rest_is_packed(times: list[float]) -> None:
+    count = len(times)
+    payloads = pack_samples(
+        np.zeros(count, np.uint32), np.array(times, np.float64), np.arange(count),
+        np.zeros(count), 8,
+    )  # fmt: skip
+    packed = [row[2] for one in payloads for row in RECORD.iter_unpack(one.data)]
+    assert packed == [step for step, time in enumerate(times) if math.isfinite(time)]
+
+
+def test_nothing_is_left_of_samples_of_no_time() -> None:
+    assert thin(a_channel(), [frame(0, math.nan, [(0, 1.0)])]) == (None, 1)
 
 
 def test_it_is_told_and_thinned_and_others_get_everything(

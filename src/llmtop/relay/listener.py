@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,8 @@ class Listener(Hub):
         self.address = address
         self.visits: deque[tuple[Outlet, Frame]] = deque(maxlen=MAX_VISITS)
         """What viewers said, HELLO first, for the relay's thread to take."""
+        self.listening = threading.Event()
+        """Set while one can connect."""
         self.peers = Peers()
         self._guard = guard
         self._outlets: dict[bytes, Outlet] = {}
@@ -69,9 +72,11 @@ class Listener(Hub):
                 socket.bind(self.address)
             except zmq.ZMQError as error:
                 raise SourceError(f"{self.address}: {error.strerror}") from None
+            self.listening.set()
             try:
                 yield socket, path
             finally:
+                self.listening.clear()
                 for outlet in self._outlets.values():
                     outlet.gone = True
                 self._outlets.clear()

@@ -33,7 +33,13 @@ def pack_samples(
     sid: NDArray[np.integer], time: NDArray[np.float64], step: NDArray[np.int64],
     value: NDArray[np.float64], most: int = FRAME_RECORDS,
 ) -> Iterator[Payload]:  # fmt: skip
-    """Yield the payloads of some samples in their order, at most `most` records each."""
+    """Yield the payloads of some samples in their order, at most `most` records each.
+
+    A sample whose time is no number cannot be told: a frame has a beginning and offsets from it.
+    """
+    known = np.isfinite(time)
+    if not known.all():
+        sid, time, step, value = sid[known], time[known], step[known], value[known]
     most = min(most, MAX_RECORDS)
     at = 0
     while at < len(sid):

@@ -83,6 +83,9 @@ class Relay:
             viewer.turn(self.engine.store, clock, clock.monotonic() + OPEN_SECONDS)
 
     def _hear(self, outlet: Outlet, frame: Frame) -> None:
+        if outlet.gone:
+            # It has begun again since: of a connection that keeps doing so, the last time counts.
+            return
         if frame.kind == Kind.HELLO:
             self.viewers[outlet] = Viewer(outlet, self.channels, _have(frame))
         elif outlet in self.viewers:

@@ -44,6 +44,8 @@ def thin(channel: Channel, frames: Sequence[bytes]) -> tuple[Payload | None, int
     payloads = [*pack_samples(
         records["sid"][picked], time[picked], records["step"][picked], value[picked], MAX_RECORDS
     )]  # fmt: skip
+    if not payloads:
+        return None, len(records) - summed
     # Only the last payload is sent: two are needed where times lie more than an hour apart.
     kept = payloads[-1].records
     return payloads[-1], len(records) - kept - summed

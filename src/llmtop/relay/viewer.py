@@ -55,6 +55,8 @@ class Viewer:
         self._opened: dict[Channel, Opened] = {}
         self._looked_at = -1
         self._resumed: dict[Channel, None] = {}
+        self._beats: dict[Channel, None] = {}
+        """Where it asked how far we are: told after what waits, however often it asked."""
         self._exact = self._log.next
         """What is before it comes as it was, however old: the viewer was away, it is not slow."""
         self._place = self._log.first if have else self._log.next
@@ -67,6 +69,10 @@ class Viewer:
         while self.outlet.room:
             if self._outbox:
                 self.outlet.put(self._outbox.popleft())
+            elif self._beats:
+                channel, _ = self._beats.popitem()
+                if channel in self._opened:
+                    self.outlet.put(channel.beat(self._opened[channel].next))
             elif self._place < self._log.first:
                 self._fell_off()
             elif self._place < self._log.next:
@@ -93,7 +99,7 @@ class Viewer:
         if channel is None or opened is None:
             return
         if frame.kind == Kind.PING:
-            self._outbox.append(channel.beat(opened.next))
+            self._beats[channel] = None
         elif frame.kind == Kind.REPLAY:
             self._replay(channel, opened, FROM_SEQ.unpack(frame.payload)[0], mono)
 
