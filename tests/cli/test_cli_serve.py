@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from llmtop.cli.serve import is_loopback, parse_address
+from llmtop.cli.serve import bound, is_loopback, parse_address
+from llmtop.clock import SystemClock
+from llmtop.engine import SourceState
 from llmtop.errors import UsageError
+from llmtop.relay.listener import Listener
 
 SCRIPT = """
 import sys, llmtop
@@ -34,11 +37,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(environment: dict[str, str], *words: str) -> Iterator[tuple[subprocess.Popen, list]]:
+def serving(
+    environment: dict[str, str], *words: str, nohup: bool = False
+) -> Iterator[tuple[subprocess.Popen, list]]:
     """Yield a relay's process and the commands it printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "llmtop", "serve", "--no-discover", *words],
-        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*["nohup"][:nohup], sys.executable, "-m", "llmtop", "serve", "--no-discover", *words],
+        env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )  # fmt: skip
     commands = []
     for line in process.stdout:
@@ -80,6 +86,28 @@ def test_a_second_llmtop_attaches_on_the_same_machine(llmtop, environment) -> No
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert list(Path(environment["LLMTOP_DIR"]).glob("*.sock")) == []
+
+
+def test_nohup_keeps_it_alive_and_what_is_printed_is_there_already(environment) -> None:
+    with serving(environment, nohup=True) as (process, ((_, address),)):
+        assert Path(address.removeprefix("ipc://")).is_socket()
+        process.send_signal(signal.SIGHUP)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        mask = next(line for line in status.splitlines() if line.startswith("SigIgn")).split()[1]
+        assert int(mask, 16) & 1 << (signal.SIGHUP - 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_nothing_to_attach_to_is_announced_before_it_is_bound() -> None:
+    listeners = [Listener(f"ipc:///nowhere/{name}.sock", clock=SystemClock()) for name in "ab"]
+    lost = SourceState("ipc:///nowhere/a.sock", "retrying", "no such folder")
+    going = SourceState("ipc:///nowhere/b.sock", "ok", "")
+    assert bound(listeners, [lost, going]) is None
+    listeners[1].listening.set()
+    assert bound(listeners, [lost, going]) == [listeners[1]]
+    listeners[0].listening.set()
+    assert bound(listeners, [going, going]) == listeners
 
 
 def test_publishers_and_viewers_come_with_keys(llmtop, environment, tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,7 +68,64 @@ def test_a_command_and_its_exit_code(env: dict[str, str]) -> None:
     assert "step=1 loss=2.5" in done.stderr
 
 
+TRAINER = """
+import signal, sys
+def end(number, frame):
+    print("told", number, flush=True)
+    sys.exit(7)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, end)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_without_a_screen_ends_when_llmtop_does(
+    env: dict[str, str], number: signal.Signals
+) -> None:
+    with running(env, "--once", "--", sys.executable, "-c", TRAINER) as process:
+        said = iter(process.stderr)
+        assert any("ready" in line for line in said)
+        process.send_signal(number)
+        assert process.wait(30) == 7
+
+
+def test_a_command_under_nohup_goes_on(env: dict[str, str]) -> None:
+    with running(env, "--once", "--", sys.executable, "-c", TRAINER, nohup=True) as process:
+        said = iter(process.stderr)
+        assert any("ready" in line for line in said)
+        assert signal.SIGHUP in ignored(process.pid)
+        process.terminate()
+        assert process.wait(30) == 7
+
+
+def ignored(pid: int) -> set[int]:
+    """Return the signals that a process ignores."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    mask = int(next(line for line in text.splitlines() if line.startswith("SigIgn")).split()[1], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+@contextmanager
+def running(
+    env: dict[str, str], *words: str, nohup: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """Yield llmtop as it runs, its output at hand."""
+    before = ["nohup"] if nohup else []
+    with subprocess.Popen(
+        [*before, sys.executable, "-m", "llmtop", *words], env=env, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(("words", "said"), [
+    (["--once", "--wait", "nan"], "--wait: seconds"),
     (["tran.log"], "no such file: 'tran.log', did you mean 'train.log'?"),
     (["--format", "nanogtp", "train.log"], "did you mean 'nanogpt'?"),
     (["--"], "name a command"),

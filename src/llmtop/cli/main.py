@@ -40,7 +40,7 @@ def _run(argv: list[str]) -> int:
         raise UsageError("--fps: between 0.1 and 30 updates a second")
     if options.poll is not None and not 0.05 <= options.poll <= 3600:
         raise UsageError("--poll: between 0.05 and 3600 seconds")
-    if options.wait < 0:
+    if not options.wait >= 0:
         raise UsageError("--wait: seconds cannot be negative")
     from llmtop.cli.deliver import sinks
     from llmtop.cli.rules import read_rules

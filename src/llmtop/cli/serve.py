@@ -10,8 +10,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,13 @@ from llmtop.cli.say import say
 from llmtop.errors import UsageError
 
 if TYPE_CHECKING:
+    from llmtop.engine import SourceState
     from llmtop.relay.listener import Listener
     from llmtop.relay.relay import Relay
 
 SCHEME = "tcp://"
+BIND_SECONDS = 0.05
+"""Between two looks whether one can attach yet."""
 WATCH_SECONDS = 0.5
 """Between two looks at how the sources do."""
 
@@ -52,10 +55,7 @@ def run_serve(options: argparse.Namespace) -> int:
         listeners.append(_listener(options.listen))
     relay = Relay(sources, listeners, clock, memory_bytes=options.memory_bytes)
     with _until_told() as stop:
-        for line in announcement(listeners):
-            print(line)  # noqa: T201
-        sys.stdout.flush()
-        watcher = threading.Thread(target=_watch, args=(relay, stop), daemon=True)
+        watcher = threading.Thread(target=_watch, args=(relay, listeners, stop), daemon=True)
         watcher.start()
         relay.run(stop)
     return 0
@@ -139,10 +139,32 @@ def announcement(listeners: list[Listener]) -> Iterator[str]:
         yield "  llmtop keys allow KEY NAME"
 
 
-def _watch(relay: Relay, stop: threading.Event) -> None:
-    """Say on stderr when a source is lost and when it is back."""
+def bound(
+    listeners: Sequence[Listener], states: Sequence[SourceState]
+) -> list[Listener] | None:
+    """Return the listeners that one can attach to, None as long as one more may come."""
+    failed = {one.name for one in states if one.state in ("lost", "retrying")}
+    if any(not one.listening.is_set() and one.name not in failed for one in listeners):
+        return None
+    return [one for one in listeners if one.listening.is_set()] or None
+
+
+def _announce(listeners: list[Listener]) -> None:
+    # Whoever reads may have left.
+    with suppress(OSError):
+        for line in announcement(listeners):
+            print(line)  # noqa: T201
+        sys.stdout.flush()
+
+
+def _watch(relay: Relay, listeners: Sequence[Listener], stop: threading.Event) -> None:
+    """Say how to attach once one can, and on stderr when a source is lost and when it is back."""
     told: dict[int, str] = {}
-    while not stop.wait(WATCH_SECONDS):
+    announced = False
+    while not stop.wait(WATCH_SECONDS if announced else BIND_SECONDS):
+        if not announced and (ready := bound(listeners, relay.engine.source_states)):
+            announced = True
+            _announce(ready)
         for place, source in enumerate(relay.engine.source_states):
             now = source.reason if source.state in ("lost", "retrying") else ""
             if now != told.get(place, ""):
@@ -152,14 +174,15 @@ def _watch(relay: Relay, stop: threading.Event) -> None:
 
 @contextmanager
 def _until_told() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT, SIGTERM and SIGHUP set."""
+    """Yield an event that SIGINT, SIGTERM and SIGHUP set; under nohup, one is ignored."""
     stop = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, end) for number in signals}
+    taken = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in taken}
     try:
         yield stop
     finally:
