@@ -126,7 +126,7 @@ class Engine:
         deadline = self.clock.monotonic() + JOIN_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - self.clock.monotonic()))
-        self.alerts.save()
+        self.alerts.save(leaving=True)
 
     def pump(
         self, now: float, *, max_samples: int = PUMP_SAMPLES, max_seconds: float = PUMP_SECONDS

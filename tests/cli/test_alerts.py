@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,20 @@ def test_every_rule_is_listed_with_what_it_watches_for(llmtop, tmp_path: Path) -
 def test_changed_rules_and_what_is_firing(llmtop, rules: Path, tmp_path: Path) -> None:
     key = "high: gpt@node-07"
     state = tmp_path / "llmtop" / "alerts.json"
-    write_saved(state, {key: Saved(time.time(), time.time())})
+    now = time.time()
+    write_saved(state, {
+        key: Saved(now - 9000, now - 9000, seen=now - 60),
+        f"{key} rank 1": Saved(now - 9000, now - 9000, seen=now - 5000),
+        "loss_nan: gpt": Saved(now - 5000, now - 5000, seen=now - 4000),
+        "loss_plateau: gpt": Saved(now - 50, now - 50, now - 20, seen=now - 20),
+    })  # fmt: skip
     done = llmtop("alerts", "--rules", str(rules), XDG_STATE_HOME=str(tmp_path))
     lines = done.stdout.splitlines()
     assert any(line.split()[:3] == ["loss_spike", "warning", "off"] for line in lines)
     high = next(number for number, line in enumerate(lines) if line.startswith("high "))
-    assert "firing 1" in lines[high]
+    assert f"firing 1 at {datetime.fromtimestamp(now - 60):%H:%M}" in lines[high]
+    # What was seen long ago, or is over, says nothing of now.
+    assert done.stdout.count("firing 1") == 1
     assert str(rules) in lines[high]
     assert lines[high + 1].strip() == "loss > 3; for 20s; clear when loss < 2"
 

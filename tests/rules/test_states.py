@@ -233,6 +233,33 @@ def test_a_restart_does_not_tell_it_again(tmp_path: Path) -> None:
     assert [one.state for one in third.news] == ["firing"]
 
 
+def test_when_it_was_last_seen_firing_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.json"
+    gone = restarted(path, "loss > 5", [9])
+    gone.alerts.save()
+    (key,) = read_saved(path, T0)
+    at_first = read_saved(path, T0)[key].seen
+    gone.feed("loss", [9] * 60)
+    gone.alerts.save()
+    assert read_saved(path, T0)[key].seen == at_first
+    gone.alerts.save(leaving=True)
+    assert read_saved(path, T0)[key].seen > at_first + 30
+    left = path.read_text()
+    # A monitor that does not see it says nothing of it.
+    other = Trial(Alerts(rule("loss > 5"), path=path), now=T0 + 3600)
+    other.feed("other", [1])
+    other.alerts.save(leaving=True)
+    assert path.read_text() == left
+
+
+def test_what_goes_on_firing_is_said_now_and_then(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.json"
+    trial = restarted(path, "loss > 5", [9] * 1000)
+    (saved,) = read_saved(path, T0).values()
+    assert saved.seen > saved.fired_at + 500
+    assert len(trial.news) == 1
+
+
 def test_another_run_of_that_name_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "alerts.json"
     restarted(path, "loss > 5", [9]).alerts.save()

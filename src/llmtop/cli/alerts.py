@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 INDENT = "    "
+LATELY_SECONDS = 3600.0
+"""What no monitor has seen firing for an hour is nothing to go by."""
 
 
 def run_alerts(words: list[str], options: argparse.Namespace) -> int:
@@ -68,15 +71,15 @@ def run_test(words: list[str], options: argparse.Namespace) -> int:
     return 0
 
 
-def describe(rules: tuple[Rule, ...], firing: dict[str, int]) -> list[str]:
+def describe(rules: tuple[Rule, ...], firing: dict[str, str]) -> list[str]:
     """Return the rules in lines: name, severity, state, condition, and where it stands."""
     width = max((len(rule.name) for rule in rules), default=0)
+    states = [firing.get(rule.name, "on" if rule.enabled else "off") for rule in rules]
+    wide = max((len(state) for state in states), default=0)
     out = []
-    for rule in rules:
-        state = f"firing {firing[rule.name]}" if rule.name in firing else (
-            "on" if rule.enabled else "off")
+    for rule, state in zip(rules, states, strict=True):
         per = "" if rule.per == "run" else f"per {rule.per}"
-        out.append(f"{rule.name:<{width}}  {rule.severity:<8}  {state:<9}  {per:<10}  "
+        out.append(f"{rule.name:<{width}}  {rule.severity:<8}  {state:<{wide}}  {per:<10}  "
                    f"{rule.source}".rstrip())
         times = [f"for {_time(rule.wait)}"] if rule.wait else []
         times += [f"clear when {rule.clear.text}"] if rule.clear else []
@@ -92,14 +95,15 @@ def _time(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def _firing() -> dict[str, int]:
-    """Return how many alerts of each rule were firing when a monitor last looked."""
+def _firing() -> dict[str, str]:
+    """Return, by rule, how many alerts a monitor has seen firing lately, and when the last time."""
     from llmtop.clock import SystemClock
     from llmtop.rules.saved import read_saved, state_path
 
-    found: dict[str, int] = {}
-    for key, one in read_saved(state_path(os.environ), SystemClock().time()).items():
-        if one.resolved_at is None:
-            name = key.partition(":")[0]
-            found[name] = found.get(name, 0) + 1
-    return found
+    now = SystemClock().time()
+    found: dict[str, list[float]] = {}
+    for key, one in read_saved(state_path(os.environ), now).items():
+        if one.resolved_at is None and now - one.seen < LATELY_SECONDS:
+            found.setdefault(key.partition(":")[0], []).append(one.seen)
+    return {name: f"firing {len(seen)} at {datetime.fromtimestamp(max(seen)):%H:%M}"
+            for name, seen in found.items()}

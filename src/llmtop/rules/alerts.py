@@ -14,7 +14,7 @@ from llmtop.rules.changed import what_changed
 from llmtop.rules.frame import Frame
 from llmtop.rules.load import built_in
 from llmtop.rules.rule import SEVERITIES, Rule, fill
-from llmtop.rules.saved import Saved, read_saved, write_saved
+from llmtop.rules.saved import REFRESH_SECONDS, Saved, read_saved, seen, write_saved
 from llmtop.rules.states import Change, Life, advance
 from llmtop.rules.targets import Place
 from llmtop.rules.watching import DetectorWatch, ExpressionWatch, Round, Verdict, Watching
@@ -62,7 +62,7 @@ class Alerts:
         self._before: dict[str, Saved] = {}
         """What the monitor before this one told."""
         self._saved: dict[str, Saved] = {}
-        self._unsaved = False
+        self._unsaved, self._refresh_at = False, 0.0
         self._moments: dict[int, float] = {}
         self._followed: set[int] = set()
         self._seen: set[int] = set()
@@ -132,11 +132,14 @@ class Alerts:
             self.save()
         return tuple(news.values())
 
-    def save(self) -> None:
-        """Write what is to be remembered, if it changed and there is a place for it."""
-        if self._path is None or not self._unsaved:
+    def save(self, *, leaving: bool = False) -> None:
+        """Write what is to be remembered, if it changed or is to be told as seen at the end."""
+        firing = {one.key for one in self.active} & self._saved.keys()
+        due = firing and (leaving or self._ticked >= self._refresh_at)
+        if self._path is None or not (self._unsaved or due):
             return
-        self._unsaved = False
+        self._unsaved, self._refresh_at = False, self._ticked + REFRESH_SECONDS
+        self._saved |= seen(self._saved, firing, self._ticked)
         self.problem = write_saved(self._path, self._saved)
 
     def _begin(self, store: Store, now: float) -> None:

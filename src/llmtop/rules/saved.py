@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 MAX_SAVED = 1000
@@ -17,6 +17,8 @@ MAX_SAVED = 1000
 MAX_BYTES = 1 << 20
 OLDEST_SECONDS = 7 * 86_400.0
 """An alert nobody has judged for a week is forgotten."""
+REFRESH_SECONDS = 600.0
+"""A monitor says this often that what it sees is firing still."""
 VERSION = 1
 
 
@@ -29,6 +31,8 @@ class Saved:
     resolved_at: float | None = None
     acknowledged: bool = False
     silenced_until: float = 0.0
+    seen: float = 0.0
+    """When a monitor last saw it firing."""
 
 
 def state_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -50,13 +54,18 @@ def read_saved(path: Path, now: float) -> dict[str, Saved]:
             saved = Saved(
                 float(one["since"]), float(one["fired_at"]),
                 None if resolved is None else float(resolved), bool(one["acknowledged"]),
-                float(one["silenced_until"]),
+                float(one["silenced_until"]), float(one.get("seen", 0.0)),
             )  # fmt: skip
             if now - max(saved.fired_at, saved.resolved_at or 0.0) < OLDEST_SECONDS:
                 found[str(key)] = saved
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def seen(alerts: Mapping[str, Saved], keys: Iterable[str], at: float) -> dict[str, Saved]:
+    """Return alerts of some keys, as they are known, seen firing at a time."""
+    return {key: replace(alerts[key], seen=at) for key in keys}
 
 
 def write_saved(path: Path, alerts: Mapping[str, Saved]) -> str:
