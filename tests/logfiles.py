@@ -24,6 +24,7 @@ class Gathered:
     def __init__(self) -> None:
         self.series: Series = {}
         self.runs: dict[str, RunInfo] = {}
+        self.introductions = 0
         self.events: list[Event] = []
         self.alive: set[str] = set()
         self.times: list[float] = []
@@ -35,6 +36,7 @@ class Gathered:
     def add(self, batch: Batch) -> None:
         self.caught_up = self.caught_up or batch.caught_up
         self.runs.update({run.key: run for run in batch.runs})
+        self.introductions += len(batch.runs)
         self.events.extend(batch.events)
         self.alive.update(batch.alive)
         self.ended.extend(end.reason for end in batch.ends)

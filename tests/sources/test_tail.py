@@ -488,3 +488,16 @@ def test_a_source_that_is_begun_again_goes_on_where_it_was(tmp_path: Path) -> No
                 stop.set()
         append(path, steps(4, 5))
     assert loss(gathered)[:5] == found(1, 2, 3, 4, 5)
+
+
+def test_a_log_that_goes_on_after_its_end_is_not_over(tmp_path: Path) -> None:
+    log = tmp_path / "hf.log"
+    line = "{{'loss': {}, 'grad_norm': 1.0, 'learning_rate': 1e-05, 'epoch': {}}}\n"
+    end = "{'train_runtime': 9.5, 'train_loss': 2.0, 'epoch': 1.0}\n"
+    log.write_text("".join(line.format(3 - i / 10, i / 10) for i in range(10)) + end)
+    with Following([log]) as following:
+        following.until(lambda seen: seen.ended == ["finished"])
+        before = following.gathered.introductions
+        with log.open("a") as file:
+            file.write(line.format(2.5, 0.1))
+        following.until(lambda seen: seen.introductions > before)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from llmtop.formats.base import About, Item, LineFormat, Points
+from llmtop.formats.base import About, End, Item, LineFormat, Points
 from llmtop.formats.hfsteps import BLANK, Steps
 from llmtop.formats.numbers import number, timestamp
 from llmtop.formats.record import is_measured
@@ -120,6 +120,8 @@ class Reader:
                 self._total = self._steps.total
                 found.append(About(total_steps=self._total))
         found.append(Points(values, step, moment))
+        if "train_runtime" in values:
+            found.append(End("finished", "training has ended"))
 
 
 def _is_logged(values: dict[str, float], pairs: int) -> bool:

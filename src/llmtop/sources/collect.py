@@ -31,6 +31,9 @@ LOG = "log"
 """The level of an event that is a plain line of the log."""
 Format = LineFormat | FileFormat
 
+LOSS = frozenset({"loss", "lm loss", "train/loss", "train_loss_step", "reduced_train_loss"})
+"""Names that only training logs: evaluations may follow the end of it."""
+
 
 class Collector:
     """Gathers what one source's logs hold until it is taken as a batch."""
@@ -70,6 +73,7 @@ class Collector:
                 if session is not None:
                     end = RunEnd(session.info.key, item.time or now, item.reason, item.text)
                     self._ends.append(end)
+                    session.ended = True
             elif isinstance(item, Skipped):
                 self.skip(log, item.reason, item.count)
 
@@ -117,6 +121,12 @@ class Collector:
         log.sessions[run, rank] = known
         return known
 
+    def _resume(self, session: Session) -> None:
+        """Take back that a run is over: it was started again into the same log."""
+        session.ended = False
+        self._runs[session.info.key] = session.info
+        self._ends = [end for end in self._ends if end.run != session.info.key]
+
     def batch(self, now: float, *, caught_up: bool = False) -> Batch | None:
         """Return what was gathered, None if that is nothing."""
         samples = None
@@ -157,6 +167,8 @@ class Collector:
             self._recognise(log, chosen)
         values = point.values
         names = tuple(values)
+        if session.ended and LOSS.intersection(names):
+            self._resume(session)
         columns = session.columns.get(names)
         if columns is None:
             columns = self._define(session, names, chosen)

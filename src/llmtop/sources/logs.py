@@ -36,6 +36,8 @@ class Session:
     columns: dict[tuple[str, ...], Columns] = field(default_factory=dict)
     """By the names of a record."""
     series: dict[str, int] = field(default_factory=dict)
+    ended: bool = False
+    """The log said that it is over, and has not gone on since."""
     recognised: bool = False
     """The format that finds its points is known."""
 
