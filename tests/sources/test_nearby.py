@@ -62,6 +62,20 @@ def test_without_servers_it_is_caught_up_and_content() -> None:
         engine.stop()
 
 
+def test_a_search_that_fails_is_said_and_does_not_keep_others_waiting() -> None:
+    def look() -> dict[int, str]:
+        raise RuntimeError("no table of sockets")
+
+    source = Nearby(clock=SystemClock(), ports=(), look=look)
+    engine = Engine(Store(memory_bytes=64 << 20), [source], SystemClock())
+    engine.start()
+    try:
+        assert engine.wait_caught_up(20)
+        assert engine.source_states[0].status == "looking for servers: no table of sockets"
+    finally:
+        engine.stop()
+
+
 def test_a_server_that_begins_later_is_found_too() -> None:
     clock = SystemClock()
     with serve([PAGE]) as (address, _):

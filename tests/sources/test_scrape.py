@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +277,59 @@ def test_a_slow_server_is_left_in_time() -> None:
         release.set()
 
 
+@contextmanager
+def raw(*parts: bytes, drip: bytes = b"") -> Iterator[str]:
+    """Answer one request with these bytes; then with `drip`, byte by byte, until hung up on."""
+    over = threading.Event()
+
+    def answer() -> None:
+        with listening.accept()[0] as found, suppress(ConnectionError):
+            found.recv(65536)
+            for part in parts:
+                found.sendall(part)
+            while drip and not over.wait(0.02):
+                found.sendall(drip)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        ending = threading.Timer(20, over.set)
+        ending.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        ending.cancel()
+        over.set()
+        thread.join()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("begun", [OK, OK + b"Content-Length: 100000\r\n\r\n"])
+def test_a_server_that_drips_is_left_in_time(begun: bytes) -> None:
+    with raw(begun, drip=b"a") as address:
+        began = time.monotonic()
+        with pytest.raises(FetchError, match="in time"):
+            get(f"{address}/metrics", timeout=0.3)
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("head", [
+    b"Content-Length: 1000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n100\r\n",
+])
+def test_a_page_that_breaks_off_is_no_page(head: bytes) -> None:
+    with raw(OK + head, b"vllm:num_requests_running 3\n") as address, pytest.raises(FetchError):
+        get(f"{address}/metrics")
+
+
+def test_a_packed_page_that_breaks_off_is_no_page() -> None:
+    packed = gzip.compress(tokens(1).encode())
+    head = OK + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    with raw(head, packed) as address:
+        assert get(f"{address}/metrics") == tokens(1)
+    with raw(head, packed[:-9]) as address, pytest.raises(FetchError, match="breaks off"):
+        get(f"{address}/metrics")
+
+
 def test_a_body_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "MAX_BYTES", 100_000)
     for zipped in (False, True):
@@ -463,3 +519,18 @@ def test_stop_ends_it_soon() -> None:
             if batch.caught_up:
                 stop.set()
         assert any(batch.runs for batch in batches)
+
+
+def test_threads_end_with_the_source_however_it_ends() -> None:
+    def asking() -> set[threading.Thread]:
+        return {one for one in threading.enumerate() if one.name == "llmtop-scrape"}
+
+    before = asking()
+    with serve([tokens(1)]) as (address, _):
+        batches = Scrape([address], clock=CLOCK, settings=QUICK).batches(threading.Event())
+        while not next(batches).runs:
+            pass
+        batches.close()  # type: ignore[attr-defined]
+        for thread in asking() - before:
+            thread.join(10)
+        assert asking() <= before

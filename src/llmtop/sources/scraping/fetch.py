@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from llmtop import __version__
@@ -104,6 +107,9 @@ class Fetch:
     def _ask(self, parts: SplitResult, url: str, deadline: float, trusted: bool) -> Answer | str:
         connection = self._connect(parts, deadline)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.response_class = partial(  # type: ignore[assignment]
+            _Response, left=partial(self._left, deadline)
+        )
         connection.request("GET", path, headers=self._headers(trusted))
         response = connection.getresponse()
         if response.status in REDIRECTS and (target := response.getheader("Location")):
@@ -114,7 +120,7 @@ class Fetch:
             hint = "; see --token-env" if response.status in (401, 403) else ""
             raise FetchError(f"answers {response.status} {response.reason}".rstrip() + hint,
                              response.status)
-        body = self._body(response, deadline)
+        body = self._body(response)
         if response.will_close:
             self.close()
         return Answer(body.decode("utf-8", "replace"), response.getheader(STARTED) or "", url)
@@ -150,7 +156,7 @@ class Fetch:
                 self._context.verify_mode = ssl.CERT_NONE
         return self._context
 
-    def _body(self, response: http.client.HTTPResponse, deadline: float) -> bytes:
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
         packed = (response.getheader("Content-Encoding") or "").strip().lower()
         if packed not in ("", "identity", "gzip", "x-gzip"):
             raise FetchError(f"answers in {packed}, which was not asked for")
@@ -164,10 +170,10 @@ class Fetch:
                 self.close()
                 raise FetchError(f"sends more than {MAX_BYTES >> 20} MiB")
             parts.append(chunk)
-            if self._connection is not None and self._connection.sock is not None:
-                self._connection.sock.settimeout(self._left(deadline))
-            else:
-                self._left(deadline)
+        # A page that is cut would be a page on which counters are gone.
+        if response.length or (unpack is not None and not unpack.eof):
+            self.close()
+            raise FetchError("breaks off within its page")
         return b"".join(parts)
 
     def _left(self, deadline: float) -> float:
@@ -175,6 +181,36 @@ class Fetch:
         if left <= 0:
             raise TimeoutError
         return left
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that is there by a deadline."""
+
+    def __init__(
+        self, sock: socket.socket, *args: Any, left: Callable[[], float], **named: Any
+    ) -> None:
+        super().__init__(sock, *args, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_InTime(sock, left))
+
+
+class _InTime(io.RawIOBase):
+    """What a socket receives by a deadline: its own timeout begins anew with every byte."""
+
+    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
+        self._sock, self._left = sock, left
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int | None:
+        self._sock.settimeout(self._left())
+        return self._raw.readinto(into)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def reason(error: Exception) -> str:

@@ -61,6 +61,7 @@ class Nearby(Scrape):
         self._known: set[int] = set()
         self._found: SimpleQueue[str] = SimpleQueue()
         self._searched = threading.Event()
+        self._trouble = ""
 
     def batches(self, stop: threading.Event) -> Iterator[Batch]:
         """Yield what the servers say, those that begin later too."""
@@ -71,8 +72,8 @@ class Nearby(Scrape):
         yield from super().batches(stop)
 
     def status(self) -> str:
-        """Return nothing: a server that was found and ends is no fault of anybody's."""
-        return ""
+        """Return why nothing was found; a server that was found and ends is nobody's fault."""
+        return self._trouble
 
     def settled(self) -> bool:
         """Tell whether all there is was found and looked at."""
@@ -111,8 +112,13 @@ class Nearby(Scrape):
         while not stop.is_set():
             if self.clock.monotonic() >= due:
                 due = self.clock.monotonic() + SEARCH_SECONDS
-                self.search_once()
-                self._searched.set()
+                try:
+                    self.search_once()
+                    self._trouble = ""
+                except Exception as error:  # what is odd today must not end the looking for good
+                    self._trouble = f"looking for servers: {error or type(error).__name__}"
+                finally:
+                    self._searched.set()
             stop.wait(LOOK_SECONDS)
 
     def _probe(self, port: int) -> str | None:

@@ -39,7 +39,7 @@ class Scrape:
         self._numbers = numbers()
         self._names: dict[str, str] = {}
         self.endpoints: list[Endpoint] = []
-        self._pool: Pool | None = None
+        self._answers: Queue[tuple[int, Found]] = Queue()
         self._asked: set[int] = set()
         """Servers that some thread is asking now."""
         for address in dict.fromkeys(addresses):
@@ -65,25 +65,26 @@ class Scrape:
             SourceError: none of them has ever answered.
         """
         yield Batch()
-        if self._pool is None:
-            self._pool = Pool(min(MAX_THREADS, len(self.endpoints)) or FEWEST_THREADS)
+        pool = Pool(min(MAX_THREADS, len(self.endpoints)) or FEWEST_THREADS, self._answers)
         caught_up, said = False, None
-        while not stop.is_set():
-            self.extend()
-            for place, found in self._turn(self._pool):
-                batch = self.endpoints[place].took(found)
-                if batch is not None:
-                    yield batch
-            self.check_lost()
-            ready = not caught_up and self.settled()
-            status = self.status()
-            if ready or status != said:
-                caught_up, said = caught_up or ready, status
-                yield Batch(caught_up=ready, status=status)
-        self._pool.close()
-        for place, one in enumerate(self.endpoints):
-            if place not in self._asked:
-                one.fetch.close()
+        try:
+            while not stop.is_set():
+                self.extend()
+                for place, found in self._turn(pool):
+                    batch = self.endpoints[place].took(found)
+                    if batch is not None:
+                        yield batch
+                self.check_lost()
+                ready = not caught_up and self.settled()
+                status = self.status()
+                if ready or status != said:
+                    caught_up, said = caught_up or ready, status
+                    yield Batch(caught_up=ready, status=status)
+        finally:
+            pool.close()
+            for place, one in enumerate(self.endpoints):
+                if place not in self._asked:
+                    one.fetch.close()
 
     def _turn(self, pool: Pool) -> Iterator[tuple[int, Found]]:
         """Ask the servers that are due, and yield the answers there are."""
@@ -144,9 +145,10 @@ class Scrape:
 class Pool:
     """Threads that ask servers; each server is asked by one at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, answers: Queue[tuple[int, Found]]) -> None:
+        """Begin `threads`; what comes after this pool was closed is in `answers` all the same."""
         self._asked: Queue[tuple[int, Endpoint] | None] = Queue()
-        self._answers: Queue[tuple[int, Found]] = Queue()
+        self._answers = answers
         self._threads = [
             threading.Thread(target=self._work, name="llmtop-scrape", daemon=True)
             for _ in range(threads)
