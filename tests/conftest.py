@@ -8,7 +8,7 @@ import tempfile
 from hypothesis import settings
 
 # A loaded machine takes seconds for what takes milliseconds on another.
-settings.register_profile("steady", deadline=None)
+settings.register_profile("steady", deadline=None, max_examples=60)
 settings.load_profile("steady")
 
 os.environ["LLMTOP_NO_DISCOVER"] = "1"

@@ -170,6 +170,17 @@ def test_three_and_four_devices_stand_whole_in_a_charts_title() -> None:
             assert head.count("●") == count
 
 
+@pytest.mark.parametrize("order", [(0.5, 60.0), (60.0, 0.5)])
+def test_the_unit_behind_the_last_value_is_that_of_all(order: tuple[float, float]) -> None:
+    world = World()
+    run = machine(world, 2)
+    for at, gib in enumerate(order):
+        world.log(run, f"gpu{at}/gpu_memory_used_bytes", np.array([gib * GIB]), unit="bytes",
+                  steps=np.array([-1]), times=np.array([T0 + HISTORY]))
+    (head, *_) = history.frame(history.DEVICE_SPECS[0], on_screen(world), Size(60, 10))
+    assert f"0 {order[0]:.1f}  ● 1 {order[1]:.1f} GiB" in plain([head])
+
+
 def test_the_axis_of_no_traffic_has_no_parts_of_a_byte() -> None:
     world = World()
     run = machine(world, 1)

@@ -14,7 +14,6 @@ from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner, is_boxed
 from llmtop.ui.rows import Row, Run, clip
 from llmtop.ui.window import axis_of, window_of
-from llmtop.units import format_seconds
 
 if TYPE_CHECKING:
     from llmtop.store import Series
@@ -37,6 +36,9 @@ FINE_EDGES = 2.0 ** (np.arange(-20 * FINE, 14 * FINE + 1) / FINE)
 """From a microsecond to hours."""
 USUAL = 0.98
 """Part of the filled cells that are shaded by number; fuller ones are as dark as it gets."""
+LEAST_SHARE = 1e-3
+"""Rows with less of all observations do not widen the map: the lowest of a server's buckets begins
+at zero, and a sliver of it lies in every octave down to there."""
 EVERY = 3
 """Rows from one label of the y axis to the next."""
 
@@ -71,7 +73,8 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     start = grid.start + (shown.run.started if _axis(scene) == "elapsed" else 0.0)
     stop = start + area.width * 2 * grid.width
     found = density(series, FINE_EDGES, start, stop, area.width)
-    some = np.flatnonzero(found.sum(axis=1))
+    rows = found.sum(axis=1)
+    some = np.flatnonzero(rows > rows.sum() * LEAST_SHARE)
     if not len(some):
         nothing: list[Row] = [(("no data in this window", "dim"),)]
         return framed(f"{name} over time", (), nothing, size)
@@ -104,7 +107,7 @@ def _body(
     filled = table[table > 0]
     top = float(np.quantile(filled, USUAL)) if len(filled) else 1.0
     level = np.ceil(np.sqrt(np.minimum(table / top, 1.0)) * (len(SHADES) - 1)).astype(int)
-    labels = [format_seconds(float(f"{edge:.2g}")).replace(" ", "") for edge in edges]
+    labels = [_label(float(edge)) for edge in edges]
     limit = dict(scene.view.slos).get(metric)
     cursor = scene.view.crosshair
     at = None if cursor is None else _grid_cell(scene, cursor, area)
@@ -131,6 +134,12 @@ def _body(
             row.append((f" slo {limit_text(limit)}", "critical"))
         rows.append(tuple(row))
     return rows
+
+
+def _label(edge: float) -> str:
+    """Return a latency in two digits: "27ms", "0.5µs"."""
+    scale, unit = (1.0, "s") if edge >= 1 else (1e3, "ms") if edge >= 1e-3 else (1e6, "µs")
+    return f"{float(f'{edge * scale:.2g}'):g}{unit}"
 
 
 def _x_labels(ticks: list[tuple[int, str]], area: Area, columns: int) -> Row:
