@@ -52,6 +52,15 @@ def test_a_run_with_its_series() -> None:
     }  # fmt: skip
 
 
+def test_what_a_host_says_of_itself_does_not_hide_what_is_known_of_it() -> None:
+    store = filled()
+    tags = {"name": "liar", "state": "fine", "source": "me", "series": 3, "core_count": 8}
+    introduce(store, "node-07", phase="host", tags=tags)
+    (host,) = document(store)["hosts"]
+    assert (host["name"], host["state"], host["source"]) == ("node-07", "live", "local")
+    assert (host["series"], host["core_count"]) == ([], 8)
+
+
 def test_what_is_not_known_is_null_and_not_zero() -> None:
     store = filled()
     introduce(store, "json-client", pid=0)

@@ -66,9 +66,21 @@ def inside(
     return run
 
 
+def test_a_log_without_times_says_what_is_not_judged(
+    inside: Inside, quiet: Path, log: Path
+) -> None:
+    said = "llmtop: quiet has no times: rules with `for` or a window of time are not judged\n"
+    code, _, errors = inside("check", str(quiet))
+    assert (code, errors) == (0, said)
+    code, _, errors = inside("alerts", "test", "-", str(quiet))
+    assert (code, errors) == (0, said)
+    code, _, errors = inside("check", str(log))
+    assert (code, errors) == (1, "")
+
+
 def test_quiet_is_0(llmtop, quiet: Path) -> None:
     done = llmtop("check", str(quiet))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_what_fired_long_before_the_end_is_1_and_said_with_what_to_do(llmtop, log: Path) -> None:

@@ -53,6 +53,15 @@ def test_the_name_of_a_file_does_not_move_the_cursor(
     assert "\x1b" not in done.stdout + done.stderr
 
 
+def test_of_files_that_hold_nothing_it_says_what_was_looked_at(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text("no numbers here\n" * 5)
+    done = llmtop(env, "--once", "a.log", "b.log", cwd=tmp_path)
+    assert done.stdout.splitlines() == ["no runs: nothing to show in a.log, b.log"]
+
+
 def test_a_pipe(env: dict[str, str]) -> None:
     done = llmtop(env, "--once", "-", stdin="step=1 loss=2.5\n")
     assert done.returncode == 0, done.stderr

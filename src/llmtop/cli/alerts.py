@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmtop.cli.check import lines
+from llmtop.cli.check import lines, say_untimed
 from llmtop.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def run_test(words: list[str], options: argparse.Namespace) -> int:
     options.source = words[1:]
     store = Store(memory_bytes=options.memory_bytes)
     fired = replay(store, Alerts(rules), open_named(options))
+    say_untimed(store)
     for line in lines(fired, store):
         print(line)  # noqa: T201
     on = sum(rule.enabled for rule in rules)

@@ -63,6 +63,13 @@ def lines(fired: Iterable[Alert], store: Store) -> list[str]:
     return out
 
 
+def say_untimed(store: Store) -> None:
+    """Say of which logs it is not known when things happened, and what follows."""
+    for run in store.runs:
+        if run.tags.get("times") == "arrival":
+            say(f"{run.name} has no times: rules with `for` or a window of time are not judged")
+
+
 def _finished(words: list[str]) -> bool:
     """Tell whether these are files, which are lived through instead of looked at as they end."""
     return bool(words) and all(word != "-" and "://" not in word for word in words)
@@ -77,6 +84,7 @@ def _live_through(
 
     store = Store(memory_bytes=options.memory_bytes)
     fired = replay(store, build_alerts(options, remember=False), open_named(options))
+    say_untimed(store)
     if delivery is not None:
         to_terminal(delivery.tell(fired, late=True))
     return fired, store

@@ -50,7 +50,9 @@ def run_snapshot(
             text = render_json(engine.store, (*engine.alerts.active, *engine.alerts.history))
         else:
             width = shutil.get_terminal_size((120, 40)).columns
-            text = render_text(engine.store, engine.clock.time(), width, engine.alerts.active)
+            named = options.source or [one.name for one in options.sources or ()]
+            text = render_text(
+                engine.store, engine.clock.time(), width, engine.alerts.active, named)
     finally:
         engine.stop()
     _complain(engine, caught_up, options.wait)

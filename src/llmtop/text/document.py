@@ -52,10 +52,11 @@ def _run(run: Run) -> dict[str, Any]:
 def _host(run: Run) -> dict[str, Any]:
     """Return a machine: its series, its devices and who uses them."""
     return {
+        # First, so that no tag takes the place of what is known.
+        **{name: _plain(value) for name, value in run.tags.items()},
         "name": run.name,
         "state": run.state,
         "source": run.source,
-        **{name: _plain(value) for name, value in run.tags.items()},
         "series": [_series(series) for series in run.series if series.n],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import wrap
 
+from llmtop.errors import printable
 from llmtop.publish.rendezvous import directory_name
 from llmtop.rules.alert import Alert
 from llmtop.rules.machine import hosts
@@ -21,18 +22,29 @@ LEAST_WIDTH = 20
 """Narrower lines say nothing any more."""
 MAX_NAMES = 200
 """Names of one kind shown a run: four screens of them; --json has all."""
+MAX_NAMED = 8
+"""Files and servers named where none of them holds anything."""
 ORDER = ("live", "stale", "failed", "died", "finished", "restarted")
 """Runs by state: what goes on first."""
 NOTHING_YET = 'nothing logged yet; run.log({"loss": loss}, step=step) fills this'
 
 
 def render_text(
-    store: Store, now: float, width: int, alerts: Sequence[Alert] = ()
-) -> str:
-    """Return the snapshot as of `now` (unix seconds), in lines of at most `width` cells."""
+    store: Store, now: float, width: int, alerts: Sequence[Alert] = (),
+    named: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Return the snapshot as of `now` (unix seconds), in lines of at most `width` cells.
+
+    Args:
+        store: what is known.
+        now: the time.
+        width: of a line.
+        alerts: that are firing.
+        named: what was asked for, if anything: said where nothing came of it.
+    """
     width = max(width, LEAST_WIDTH)
     runs = [run for run in store.runs if not run.is_host]
-    lines: list[str] = [] if runs else _nothing(width)
+    lines: list[str] = [] if runs else _nothing(width, named)
     for run in sorted(runs, key=lambda run: ORDER.index(run.state)):
         lines += [*([""] if lines else []), *_run(run, now, width)]
     for host in hosts(store):
@@ -45,7 +57,11 @@ def render_text(
     return "\n".join(lines)
 
 
-def _nothing(width: int) -> list[str]:
+def _nothing(width: int, named: Sequence[str]) -> list[str]:
+    if named:
+        more = f" and {len(named) - MAX_NAMED:,} more" if len(named) > MAX_NAMED else ""
+        shown = printable(", ".join(named[:MAX_NAMED]))
+        return wrap(f"no runs: nothing to show in {shown}{more}", width, break_on_hyphens=False)
     why = f"no runs: nothing of yours publishes to {directory_name()}"
     return [
         *wrap(why, width, break_on_hyphens=False),
