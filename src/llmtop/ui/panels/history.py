@@ -217,13 +217,15 @@ def _head(
     out: list[Run] = []
     shown = [line for line, *_ in drawn if not line.faint or len(drawn) <= 2]
     tight = len(shown) > 2 and cells < LABELLED_FROM
-    for line, mean, _, most in drawn:
-        if line not in shown:
-            continue
-        value = _at(line, mean, spec, now, cursor)
+    told = [(line, _at(line, mean, spec, now, cursor), most) for line, mean, _, most in drawn
+            if line in shown]
+    largest = max((value for _, value, _ in told if value is not None), default=0.0)
+    for line, value, most in told:
         number, word = _told(value, unit)
-        if tight and unit == "bytes" and value is not None:
-            number = f"{value / binary_scale(value):.0f}"
+        if len(told) > 1 and unit == "bytes" and not spec.rate and value is not None:
+            # One unit stands behind all of them.
+            number = f"{value / binary_scale(largest):.{0 if tight else 1}f}"
+            word = split_value(largest, unit)[1]
         if spec.rate and word:
             # "338 K/s", as on the axis: two of them stand in one title.
             word = f"{word.removesuffix('iB')}/s"
