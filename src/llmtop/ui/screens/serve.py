@@ -49,7 +49,7 @@ CHARTS: dict[str, Wanted] = {
     "preemptions": Wanted("preemptions", ("preemptions",), "counter", "", "down"),
 }
 """Panel -> what it draws."""
-OPTIONAL = frozenset({"speculation", "preemptions", "prefix"})
+OPTIONAL = frozenset({"speculation", "preemptions", "prefix", "queue_time"})
 """Panels that are left out where there is nothing: not every server has such a thing."""
 HEAT = heatmap.KEY
 ROWS: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = (
