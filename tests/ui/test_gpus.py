@@ -160,6 +160,18 @@ def test_the_second_line_leaves_out_whole_words_and_what_is_wrong_last() -> None
         assert "thermal (hardware)" in parts[0]
 
 
+def test_all_parts_stand_in_the_third_line_of_a_small_terminal() -> None:
+    world = World()
+    run = machine(world, 1)
+    for part in ("sm_activity", "sm_occupancy", "tensor_activity", "dram_activity"):
+        world.log(run, f"gpu0/gpu_{part}", np.array([1.0]), unit="fraction",
+                  steps=np.array([-1]), times=np.array([T0 + HISTORY]))
+    scene = on_screen(world)
+    row = plain([device_rows.activity_row(scene.devices[0], scene, 76)])
+    assert len(row) <= 76
+    assert row.count("100%") == 4
+
+
 def test_three_and_four_devices_stand_whole_in_a_charts_title() -> None:
     for count in (3, 4):
         world = World()
@@ -198,7 +210,7 @@ def test_the_axis_of_no_traffic_has_no_parts_of_a_byte() -> None:
 def test_charts_one_above_the_other_are_framed_alike(count: int) -> None:
     world = World()
     machine(world, count)
-    placed = [p.box for p in gpus.place(on_screen(world), (160, 41))
+    placed = [p.box for p in gpus.place(on_screen(world), (160, 42))
               if p.key.startswith(("gpu-", "host-"))]
     assert len({is_boxed(Size(box.width, box.height)) for box in placed}) == 1
 

@@ -235,7 +235,7 @@ def _trend_at(series: Series, total: float, moment: int) -> str:
 def activity_row(device: Device, scene: Scene, cells: int) -> Row:
     """Return a device's third line: what its parts did, as far as the hardware tells."""
     out: list[Run] = [("      ", "blank")]
-    length = 10 if cells >= WIDE_FROM else 6
+    length = 10 if cells >= WIDE_FROM else 4
     for metric, word in (
         ("gpu_sm_activity", "sm"), ("gpu_sm_occupancy", "occupancy"),
         ("gpu_tensor_activity", "tensor"), ("gpu_dram_activity", "dram"),

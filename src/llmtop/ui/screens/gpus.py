@@ -27,7 +27,7 @@ CHARTS_FROM = 9
 MOST_ACROSS = 4
 SIDE_FROM = 110
 """Cells from which processes and host stand side by side."""
-SEVERAL_LINES, ONE_LINE = 0.36, 0.6
+SEVERAL_LINES, ONE_LINE = 0.35, 0.6
 """Share of the screen that devices may take: more lines each must leave room for framed charts."""
 HOST_ROWS = 10
 """What the host has to say, and its border."""
