@@ -15,6 +15,7 @@ from llmtop.clock import SystemClock
 from llmtop.errors import UsageError
 from llmtop.formats.table import Table
 from llmtop.sources import follow, tail, textlog, wholefile
+from llmtop.sources.discover import Discovery
 from llmtop.sources.tail import Tail
 from llmtop.sources.textlog import CUT, TOO_LONG
 from logfiles import Following, Gathered, read_files
@@ -322,6 +323,74 @@ def test_deleted_and_back(tmp_path: Path) -> None:
         following.until(lambda got: "no such file" in got.status)
         path.write_text(steps(7, 8))
         assert loss(following.until(has(5))) == found(1, 2, 3, 7, 8)
+
+
+def test_a_log_that_is_renamed_is_found_again_and_not_complained_about(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(steps(1, 3))
+    with Following([tmp_path]) as following:
+        following.caught_up()
+        path.rename(tmp_path / "other.log")
+        got = following.until(lambda got: len(got.runs) == 2 and len(loss(got)) >= 6)
+        append(tmp_path / "other.log", steps(4, 4))
+        following.until(lambda got: (4, 4.5) in loss(got))
+        following.until(lambda got: got.status == "")
+    assert {run.name for run in got.runs.values()} == {"a", "other"}
+
+
+def test_another_file_that_gets_the_inode_of_a_log_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(steps(1, 3))
+    with Following([tmp_path]) as following:
+        following.caught_up()
+        # A hard link keeps the inode in use, whatever the file system does with free ones.
+        kept = tmp_path / "kept.py"
+        os.link(path, kept)
+        path.unlink()
+        kept.rename(tmp_path / "b.log")
+        (tmp_path / "b.log").write_text("step=9 loss=9.5\n")
+        following.until(lambda got: (9, 9.5) in loss(got))
+
+
+def test_rotated_in_a_folder_it_is_one_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(steps(1, 3))
+    with Following([tmp_path]) as following:
+        following.caught_up()
+        path.rename(tmp_path / "a.log.1")
+        path.write_text(steps(4, 5))
+        following.until(has(5))
+        (tmp_path / "z.log").write_text("step=1 val_loss=1.5\n")
+        got = following.until(lambda got: "val_loss" in got.series)
+        assert loss(got) == found(1, 2, 3, 4, 5)
+
+
+def test_a_search_through_many_files_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.log").write_text("words\n")
+    (tmp_path / "00.log").write_text(steps(1, 3))
+    stop = threading.Event()
+    discovery = Discovery([str(tmp_path)], Table())
+    found = discovery.find(set(), stop)
+    assert next(found).path.name == "00.log"
+    stop.set()
+    assert list(found) == []
+    assert discovery._tried == {}
+
+
+def test_a_folder_that_may_not_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UsageError, match="permission denied"):
+        Tail([str(tmp_path / "a.log")], clock=SystemClock(), table=Table())
+    monkeypatch.setattr(Path, "is_dir", denied)
+    discovery = Discovery([str(tmp_path)], Table())
+    assert list(discovery.find(set(), threading.Event())) == []
+    assert discovery.problems == {tmp_path: "permission denied"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

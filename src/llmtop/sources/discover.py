@@ -6,8 +6,10 @@ import glob
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -67,6 +69,7 @@ class Discovery:
             UsageError: one of them is neither there nor a glob.
         """
         self.wanted = tuple(wanted)
+        self._named = {Path(text).expanduser() for text in wanted}
         self._table = table
         self._tried: dict[Path, tuple[int, int]] = {}
         """Size and time at which a file of a folder was last seen to hold no metric."""
@@ -77,25 +80,41 @@ class Discovery:
         for text in wanted:
             check_path(text)
 
-    def find(self, known: set[Path]) -> Iterator[Found]:
-        """Yield the files that are not in `known` yet."""
+    def find(self, known: set[Path], stop: threading.Event) -> Iterator[Found]:
+        """Yield the files that are not in `known` yet, until `stop` is set."""
         self.left_out = 0
         self.folders.clear()
+        for path in [path for path in self.problems if not self.wants(path)]:
+            del self.problems[path]
         for text in self.wanted:
             path = Path(text).expanduser()
-            if path.is_dir():
-                yield from self._folder(path, known)
-                continue
-            if path.exists() or not has_glob(text):
-                self.folders.add(path.parent)
-                if path not in known and (found := self._file(path)) is not None:
-                    yield found
-                continue
-            for match in self._matches(str(path)):
-                if match.is_dir():
-                    yield from self._folder(match, known)
-                elif match not in known and (found := self._file(match)) is not None:
-                    yield found
+            try:
+                for found in self._of(text, path, known):
+                    if found is not None:
+                        yield found
+                    if stop.is_set():
+                        return
+            except OSError as error:
+                self.problems[path] = (error.strerror or str(error)).lower()
+
+    def wants(self, path: Path) -> bool:
+        """Tell whether a file is there, or was named: of others that are gone nothing is said."""
+        return os.path.lexists(path) or path in self._named
+
+    def _of(self, text: str, path: Path, known: set[Path]) -> Iterator[Found | None]:
+        """Yield what is not `known` of one path, and None in between, where one may stop."""
+        if path.is_dir():
+            yield from self._folder(path, known)
+            return
+        if path.exists() or not has_glob(text):
+            self.folders.add(path.parent)
+            yield self._file(path) if path not in known else None
+            return
+        for match in self._matches(str(path)):
+            if match.is_dir():
+                yield from self._folder(match, known)
+            else:
+                yield self._file(match) if match not in known else None
 
     def again(self, path: Path) -> Found | None:
         """Return what a text in which nothing was found yet is, now that more is written."""
@@ -111,16 +130,18 @@ class Discovery:
         above = Path(root if root.endswith("/") else os.path.dirname(root) or ".")
         if above.is_dir():
             self.folders.add(above)
-        matches = sorted(glob.iglob(pattern, recursive=True))
-        self.left_out += max(0, len(matches) - MAX_LOOKED_AT)
-        return [Path(match) for match in matches[:MAX_LOOKED_AT]]
+        found = glob.iglob(pattern, recursive=True)
+        matches = sorted(islice(found, MAX_LOOKED_AT))
+        self.left_out += sum(1 for _ in islice(found, MAX_LOOKED_AT))
+        return [Path(match) for match in matches]
 
-    def _folder(self, folder: Path, known: set[Path]) -> Iterator[Found]:
+    def _folder(self, folder: Path, known: set[Path]) -> Iterator[Found | None]:
         looked = 0
         top = len(folder.parts)
         for above, below, files in os.walk(folder, onerror=self._denied):
             here = Path(above)
             self.folders.add(here)
+            yield None
             deep = len(here.parts) - top >= MAX_DEPTH
             below[:] = [] if deep else sorted(
                 name for name in below if name not in SKIPPED_FOLDERS
@@ -133,9 +154,7 @@ class Discovery:
                 if looked > MAX_LOOKED_AT:
                     self.left_out += 1
                     continue
-                found = self._member(path)
-                if found is not None:
-                    yield found
+                yield self._member(path)
 
     def _member(self, path: Path) -> Found | None:
         """Return a file of a folder if there are metrics in it."""
@@ -200,18 +219,13 @@ def check_path(text: str) -> None:
     if has_glob(text) or os.path.lexists(path):
         return
     above = path.parent
-    if not above.is_dir():
-        raise UsageError(f"no such folder: {str(above)!r}")
-    near = nearest(path.name, sorted(entry.name for entry in islice_dir(above)))
-    raise UsageError(f"no such file: {text!r}{near}")
-
-
-def islice_dir(folder: Path) -> Iterator[Path]:
-    """Yield what is in a folder, MAX_LOOKED_AT entries at most."""
-    for number, entry in enumerate(folder.iterdir()):
-        if number >= MAX_LOOKED_AT:
-            return
-        yield entry
+    try:
+        if not above.is_dir():
+            raise UsageError(f"no such folder: {str(above)!r}")
+        there = sorted(one.name for one in islice(above.iterdir(), MAX_LOOKED_AT))
+    except OSError as error:
+        raise UsageError(f"{above}: {(error.strerror or str(error)).lower()}") from None
+    raise UsageError(f"no such file: {text!r}{nearest(path.name, there)}")
 
 
 def has_glob(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -63,7 +64,8 @@ class Tail:
         self._watch = Watch(poll)
         self._collector = Collector()
         self.files: dict[Path, Followed] = {}
-        self._identities: set[tuple[int, int]] = set()
+        self._identities: dict[tuple[int, int], Path] = {}
+        self._loose: set[tuple[int, int]] = set()
         self._known: set[Path] = set()
         self._trees: dict[str, Found] = {}
         self._seen: dict[str, set[tuple[int, tuple[str, ...]]]] = {}
@@ -80,7 +82,7 @@ class Tail:
         told = True
         try:
             while not stop.is_set():
-                self._rescan()
+                self._rescan(stop)
                 yield from self._read_all(stop, told)
                 if stop.is_set():
                     return
@@ -92,33 +94,47 @@ class Tail:
             for file in self.files.values():
                 file.close()
 
-    def _rescan(self) -> None:
+    def _rescan(self, stop: threading.Event) -> None:
         """Take up files that have appeared."""
         now = self._clock.monotonic()
         if now - self._rescanned < RESCAN_SECONDS:
             return
         self._rescanned = now
-        for found in self._discovery.find(self._known):
+        for found in self._discovery.find(self._known, stop):
             if len(self._known) >= MAX_FILES:
                 self._discovery.left_out += 1
                 continue
             self._known.add(found.path)
             self._follow(found)
+        self._let_go()
         if self._caught_up:
             # What is read once and left needs no watch.
             self._watch.add(sorted(self._discovery.folders))
 
+    def _let_go(self) -> None:
+        """Forget whose the inodes are that no path has any more: other files get them."""
+        # Twice, as a log that is rotated is away for a moment.
+        loose = {one for one, path in self._identities.items() if _identity(path) != one}
+        for one in loose & self._loose:
+            del self._identities[one]
+        self._loose = loose - self._loose
+
     def _follow(self, found: Found) -> None:
         """Begin to follow a file, unless it is one already followed under another name."""
-        try:
-            status = found.path.stat()
-        except OSError:
+        identity = _identity(found.path)
+        if identity is None:
             self._known.discard(found.path)
             return
-        identity = status.st_dev, status.st_ino
-        if identity in self._identities and not found.tree:
+        older_path = self._identities.get(identity)
+        if older_path is not None and not found.tree:
+            if _identity(older_path) != identity:
+                if os.path.lexists(older_path) and found.path.name.startswith(older_path.stem):
+                    # Rotated: it was read under its old name.
+                    self._identities[identity] = found.path
+                else:
+                    self._known.discard(found.path)
             return
-        self._identities.add(identity)
+        self._identities[identity] = found.path
         if found.tree:
             older = self._trees.get(found.tree)
             if older is not None:
@@ -181,7 +197,7 @@ class Tail:
         if found is None or not file.offset:
             return file
         file.close()
-        self._identities.discard(file.identity)
+        self._identities.pop(file.identity, None)
         self._logs.pop(file.log.key, None)
         del self.files[file.path]
         self._follow(found)
@@ -245,7 +261,8 @@ class Tail:
         left = size - sum(file.offset for file in self.files.values())
         if left > LARGE_BYTES:
             return f"reading {format_bytes(size)}: {100 * (size - left) // size} %"
-        problems = {file.path: file.problem for file in self.files.values() if file.problem}
+        problems = {file.path: file.problem for file in self.files.values()
+                    if file.problem and self._discovery.wants(file.path)}
         problems.update(self._discovery.problems)
         if problems:
             path, reason = next(iter(problems.items()))
@@ -260,3 +277,12 @@ class Tail:
         if not any(log.points for log in self._logs.values()):
             return f"{next(iter(self.files))}: no metric in it yet"
         return ""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what a path leads to, None if that is nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
