@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import threading
 import time
 
@@ -12,7 +14,7 @@ from llmtop.clock import SystemClock
 from llmtop.errors import UsageError
 from llmtop.formats.table import Table
 from llmtop.sources import textlog
-from llmtop.sources.pipe import Pipe
+from llmtop.sources.pipe import Pipe, readable, write_all
 from logfiles import Gathered
 
 
@@ -72,6 +74,49 @@ def test_the_phase_is_the_formats() -> None:
             b"throughput: 6.8 tokens/s, Avg generation throughput: 10.6 tokens/s, Running: 1 reqs,"
             b" Waiting: 0 reqs, GPU KV cache usage: 0.7%, Prefix cache hit rate: 0.0%\n")
     assert {run.phase for run in piped(line).runs.values()} == {"serve"}
+
+
+def test_an_echo_that_is_full_gets_everything_all_the_same() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    data, got = os.urandom(1 << 20), bytearray()
+
+    def read() -> None:
+        while part := os.read(reading, 1000):
+            got.extend(part)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert write_all(writing, data)
+    os.close(writing)
+    thread.join()
+    os.close(reading)
+    assert bytes(got) == data
+
+
+def test_an_echo_that_nobody_reads_is_left() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert not write_all(writing, b"words")
+    os.close(writing)
+
+
+def test_a_descriptor_beyond_those_of_select_is_read() -> None:
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 1100:
+        pytest.skip("no such descriptor here")
+    reading, writing = os.pipe()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit, 1100), most))
+    try:
+        high = fcntl.fcntl(reading, fcntl.F_DUPFD_CLOEXEC, 1050)
+        assert not readable(high, 0.0)
+        os.write(writing, b"words")
+        assert readable(high, 0.0)
+        os.close(high)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        os.close(reading)
+        os.close(writing)
 
 
 def test_a_stdin_that_is_no_pipe_is_refused() -> None:

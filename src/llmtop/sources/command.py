@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import select
 import signal
 import socket
 import struct
@@ -21,7 +20,7 @@ from llmtop.errors import UsageError
 from llmtop.formats.table import Table
 from llmtop.samples import Batch
 from llmtop.sources.logs import Log
-from llmtop.sources.pipe import POLL_SECONDS, Printed, ended, read_or_end
+from llmtop.sources.pipe import POLL_SECONDS, Printed, ended, read_or_end, readable
 
 ROWS, COLUMNS = 50, 200
 """Size of the terminal that the command sees: wide, so that nothing wraps its lines."""
@@ -127,8 +126,7 @@ class Command:
 
     def _drain(self) -> None:
         """Read on while the command ends: it must not be stuck in writing its last words."""
-        ready, _, _ = select.select((self._fd,), (), (), POLL_SECONDS)
-        if ready and not read_or_end(self._fd):
+        if readable(self._fd, POLL_SECONDS) and not read_or_end(self._fd):
             threading.Event().wait(POLL_SECONDS)
 
 

@@ -39,6 +39,8 @@ class Printed:
         """The other end is closed."""
         self.quiet = False
         """Nothing was printed at the last turn."""
+        self._deaf = False
+        """Nobody reads the echo any more."""
 
     def introduce(self) -> None:
         """Make the run known before it has printed a metric."""
@@ -47,7 +49,7 @@ class Printed:
 
     def turn(self, echo: int | None = None) -> None:
         """Wait a moment for something to be printed, and read it; `echo`: print it there too."""
-        ready, _, _ = select.select((self.fd,), (), (), POLL_SECONDS)
+        ready = readable(self.fd, POLL_SECONDS)
         now, mono = self._clock.time(), self._clock.monotonic()
         self.quiet = not ready
         if ready:
@@ -56,8 +58,8 @@ class Printed:
             if data:
                 self._grew = now
                 self._text.feed(data, now)
-                if echo is not None:
-                    os.write(echo, data)
+                if echo is not None and not self._deaf:
+                    self._deaf = not write_all(echo, data)
         else:
             self._text.rest(now, age=now - self._began, quiet=now - self._grew)
         if mono - self._heard >= HEARTBEAT_SECONDS:
@@ -128,3 +130,25 @@ def read_or_end(fd: int) -> bytes:
         return os.read(fd, CHUNK_BYTES)
     except OSError:
         return b""
+
+
+def readable(fd: int, seconds: float) -> bool:
+    """Wait until there is something to read, or the end; unlike select, with any descriptor."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def write_all(fd: int, data: bytes) -> bool:
+    """Write everything, as fast as it is taken; False if nobody takes it any more."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
+        except OSError:
+            return False
+    return True
