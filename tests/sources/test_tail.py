@@ -391,6 +391,9 @@ def test_a_folder_that_may_not_be_read_is_said(
     discovery = Discovery([str(tmp_path)], Table())
     assert list(discovery.find(set(), threading.Event())) == []
     assert discovery.problems == {tmp_path: "permission denied"}
+    monkeypatch.undo()
+    assert list(discovery.find(set(), threading.Event())) == []
+    assert discovery.problems == {}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -141,6 +141,7 @@ class Discovery:
         for above, below, files in os.walk(folder, onerror=self._denied):
             here = Path(above)
             self.folders.add(here)
+            self.problems.pop(here, None)
             yield None
             deep = len(here.parts) - top >= MAX_DEPTH
             below[:] = [] if deep else sorted(
