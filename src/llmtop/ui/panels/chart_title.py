@@ -1,0 +1,95 @@
+"""The numbers in the title of a chart: the newest, or those under the crosshair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from llmtop.metrics import BY_NAME as METRICS_BY_NAME
+from llmtop.ui.curves import Curve
+from llmtop.ui.rows import Run, text_cells
+from llmtop.ui.rows import width as row_cells
+from llmtop.ui.specs import ChartSpec
+from llmtop.units import split_value
+
+MOST_VALUES = 3
+"""Curves named in the title; the others are named at their ends."""
+SMOOTHING_FROM = 60
+"""Titles narrower than this have no room to say how the line was smoothed."""
+ALL_FROM = 48
+"""Titles narrower than this name p50 and p99 only."""
+BORDER_CELLS = 10
+"""Cells of a title row that are corners, spaces and a bit of hairline."""
+
+
+def title_values(
+    spec: ChartSpec, found: Sequence[Curve], cursor: int | None, smoothing: float, width: int
+) -> list[Run]:
+    """Return the numbers at the right of the title: the newest, or those under the crosshair.
+
+    Where there is no room for every name, the numbers stand with their colours alone.
+    """
+    shown = [c for c in found if not c.faint or spec.kind == "distribution"][:MOST_VALUES]
+    if spec.kind == "distribution":
+        # Where there is no room for all, the middle one says least.
+        shown = shown[::-1] if width >= ALL_FROM else shown[::-2]
+    room = width - text_cells(spec.title) - BORDER_CELLS
+    out: list[Run] = []
+    for named in (shown, shown[1:], []):
+        out = [run for curve in shown for run in _value(spec, shown, curve, cursor, named)]
+        if row_cells(out) <= room or spec.kind == "distribution":
+            break
+    if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
+        out.append(("   5 min", "dim"))
+    if smoothing > 0 and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
+        out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
+    return out
+
+
+def _value(
+    spec: ChartSpec, shown: Sequence[Curve], curve: Curve, cursor: int | None,
+    named: Sequence[Curve],
+) -> Iterator[Run]:
+    """Yield what the title says of one of the curves it shows."""
+    value = _value_at(curve, cursor)
+    if spec.kind == "distribution" and value is not None and np.isnan(value):
+        value = None  # Too few observations for this percentile.
+    number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
+    if curve is not shown[0]:
+        yield "  ", "blank"
+    if len(shown) > 1:
+        if spec.kind != "distribution":
+            yield "● ", f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
+        if any(curve is one for one in named):
+            yield f"{short_name(curve.name).removesuffix(' ' + spec.title)} ", "dim"
+    if curve.mark and cursor is None and value is not None:
+        yield curve.mark, "dim"
+    yield number, "bright"
+    if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
+        yield f" {unit}", "dim"
+
+
+def short_name(name: str) -> str:
+    """Return a series name without its last part where the first part tells it apart."""
+    first, _, rest = name.partition("/")
+    if first in ("train", "eval", "val", "test") and rest:
+        return first
+    if name.startswith(("eval_", "val_")):
+        return "eval"
+    metric = METRICS_BY_NAME.get(name)
+    return metric.title if metric else name.rpartition("/")[2]
+
+
+def _value_at(curve: Curve, cursor: int | None) -> float | None:
+    if cursor is None and curve.latest is not None:
+        return curve.latest
+    line = curve.line
+    if cursor is not None and 0 <= cursor < len(line):
+        if curve.points:
+            line = line[: cursor + 1]
+        else:
+            value = float(line[cursor])
+            return None if np.isnan(value) else value
+    finite = np.flatnonzero(np.isfinite(line))
+    return float(line[finite[-1]]) if len(finite) else None
