@@ -30,7 +30,7 @@ def test_types() -> None:
 
 
 def test_lint() -> None:
-    done = run("-m", "ruff", "check", "src", "tests")
+    done = run("-m", "ruff", "check", "--no-cache", "src", "tests")
     assert done.returncode == 0, done.stdout
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import zmq
-from conftest import Listening
 from losing import LosingProxy
 
+from conftest import Listening
 from llmtop.clock import SystemClock
 from llmtop.sources.rendezvous import new_socket_path, sweep
 from llmtop.wire import Kind, pack

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from conftest import Listening
 
 Publisher = Callable[..., subprocess.Popen[str]]

@@ -128,6 +128,12 @@ class Stream:
             return HURRY_SECONDS
         return ACTIVE_SECONDS if took else IDLE_SECONDS
 
+    def _leave(self, ending: dict[str, str]) -> None:
+        # Imported here, as most of a run's life has no use for it.
+        from llmtop.publish.past import leave
+
+        leave(self.session, ending)
+
     def _end(self, now: float, ending: dict[str, str]) -> float:
         if now > self._deadline - CUT_SECONDS and not self._cut:
             self._cut = True
@@ -142,5 +148,6 @@ class Stream:
             for link in self._links.values():
                 link.close()
             self._links.clear()
+            self._leave(ending)
             self.ended.set()
         return HURRY_SECONDS

@@ -17,6 +17,7 @@ from llmtop.errors import SourceError
 from llmtop.publish.rendezvous import checked_dir
 from llmtop.samples import Batch
 from llmtop.sources.intake import Intake
+from llmtop.sources.past import past_runs, take_in
 from llmtop.sources.rendezvous import new_socket_path, sweep
 from llmtop.wire import MAX_FRAME_BYTES
 
@@ -101,6 +102,8 @@ class Hub:
         with self._bound() as (socket, path):
             self._tail = False
             yield Batch()
+            if path is not None:
+                yield from self._past(path.parent)
             started = ticked = turned = self._clock.monotonic()
             caught_up = False
             while not stop.is_set():
@@ -120,6 +123,14 @@ class Hub:
                 batch = intake.take(caught_up=ready)
                 if batch is not None:
                     yield batch
+
+    def _past(self, directory: Path) -> Iterator[Batch]:
+        """Yield what ended before there was this hub."""
+        for frames in past_runs(directory, self._clock):
+            take_in(self.intake, frames)
+            batch = self.intake.take()
+            if batch is not None:
+                yield batch
 
     def _check(self, path: Path | None) -> None:
         """Raise SourceError if nothing can come any more."""
