@@ -162,3 +162,17 @@ def test_after_the_end_calls_are_ignored_and_a_new_run_can_begin(rendezvous: Pat
     said = {heard.hellos[0]["name"]: heard.values("a") for heard in hub.sessions.values()}
     assert said["second"] == [2.0]
     assert said.get("first", []) == []
+
+
+def test_a_run_ends_where_nothing_can_be_left(
+    rendezvous: Path, script: Start
+) -> None:
+    """What is left behind is of no use to the process, and never holds it up."""
+    without = PREAMBLE.replace("sys.stdin.readline()", "sys.modules['llmtop.publish.past'] = None")
+    ending = (
+        "from llmtop.publish import process\n[stream] = process._drain.streams\n"
+        "run.finish()\nprint(stream.ended.is_set())"
+    )
+    out, _ = script(without + ending, "short").communicate(timeout=20)
+    assert out == "True\n"
+    assert not list(rendezvous.glob("past-*"))

@@ -50,7 +50,7 @@ class LlmtopHandler(logging.Handler):
             if record.levelno >= self._events:
                 text = f"{record.name}: {record.getMessage()}"
                 self._target.run().event(text, record.levelname.lower())
-        except Exception:
+        except Exception:  # A handler may not raise into the code that logs.
             self.handleError(record)
 
 

@@ -129,10 +129,13 @@ class Stream:
         return ACTIVE_SECONDS if took else IDLE_SECONDS
 
     def _leave(self, ending: dict[str, str]) -> None:
-        # Imported here, as most of a run's life has no use for it.
-        from llmtop.publish.past import leave
+        try:
+            # Imported here, as most of a run's life has no use for it.
+            from llmtop.publish.past import leave
 
-        leave(self.session, ending)
+            leave(self.session, ending)
+        except Exception:  # No import, no memory: whatever it is, the run has to end.
+            return
 
     def _end(self, now: float, ending: dict[str, str]) -> float:
         if now > self._deadline - CUT_SECONDS and not self._cut:
