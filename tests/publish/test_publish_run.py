@@ -270,7 +270,8 @@ def test_what_cannot_be_imported_is_told_once_and_not_tried_again(
         "        run.log({'loss': 1.0})\n"
         "    run.finish()\n"
     )
-    process = script(source, env={**os.environ, "PYTHONPATH": str(tmp_path / "broken")})
+    path = os.pathsep.join([str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")])
+    process = script(source, env={**os.environ, "PYTHONPATH": path})
     out, errors = process.communicate(timeout=20)
     assert (process.returncode, out.split()) == (0, ["tried", "tried"])
     assert errors == "llmtop: nothing is published: ImportError: libzmq.so.5: no such file\n"
