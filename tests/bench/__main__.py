@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tests.bench.alerts import alerts
+from tests.bench.fleet import fleet
 from tests.bench.flow import flow
 from tests.bench.hardware import hardware
 from tests.bench.log import log
@@ -28,6 +29,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
+    "fleet": ("A fleet on the screen", fleet),
     "alerts": ("Alert rules", alerts),
     "scrape": ("Servers", scrape),
     "hardware": ("Hardware", hardware),

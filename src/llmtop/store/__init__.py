@@ -10,9 +10,10 @@ in its buckets. NaN and infinities are kept and counted; what could not be kept 
 from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.columns import Columns
 from llmtop.store.density import Share, density, share_below
+from llmtop.store.group import Group
 from llmtop.store.points import Points
 from llmtop.store.quantiles import Quantiles
-from llmtop.store.ranks import cross_rank
+from llmtop.store.ranks import Spread, cross_rank
 from llmtop.store.runs import STALE_SECONDS, Attempt, RankState, Run, State
 from llmtop.store.series import Axis, Point, Series, Summary
 from llmtop.store.store import Store
@@ -23,6 +24,7 @@ __all__ = [
     "Axis",
     "BucketedSeries",
     "Columns",
+    "Group",
     "Point",
     "Points",
     "Quantiles",
@@ -30,6 +32,7 @@ __all__ = [
     "Run",
     "Series",
     "Share",
+    "Spread",
     "State",
     "Store",
     "Summary",

@@ -115,6 +115,8 @@ class SeriesTable:
         """Series there may be, if the arena has room for them."""
         self.count = 0
         self.histograms: dict[int, SlicedHistogram] = {}
+        self.sheets: dict[tuple[object, ...], Any] = {}
+        """What pictures of many ranks remember (see `ranks`), the one drawn last at the end."""
         self.bucketed = 0
         """Series that keep counts by bucket; they share the histograms' memory."""
         self._histogram_entries = int(memory_bytes * HISTOGRAM_SHARE) // ENTRY_BYTES

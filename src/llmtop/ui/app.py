@@ -158,7 +158,8 @@ class LlmtopApp(CellDiffMixin, App[None]):
         alerts = self.engine.alerts
         return Scene(store, self.view, self.engine.clock.time(), selected(store, self.view),
                      tuple(alerts.active), tuple(alerts.pending), tuple(alerts.history),
-                     ascii=not unicode_ok(), looking=self.engine.reading)
+                     ascii=not unicode_ok(), looking=self.engine.reading,
+                     before=None if self._scene is None else self._scene.shown)
 
     def draw(self, force: bool = False) -> None:
         """Place the panels of the present screen and let those that changed draw."""

@@ -150,7 +150,7 @@ def _curve(
         return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing))
     if len(found) > 1:
         parts = cross_rank(found, axis, grid.start, grid.stop, grid.count)
-        line = _smooth(parts.mean, np.where(np.isfinite(parts.mean), 1.0, 0.0), smoothing)
+        line = _smooth(parts.median, np.where(np.isfinite(parts.median), 1.0, 0.0), smoothing)
         return Curve(name, colour, _through(line) * factor, parts.low * factor,
                      parts.high * factor, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)

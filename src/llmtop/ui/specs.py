@@ -41,6 +41,12 @@ class ChartSpec:
 
 def specs(shown: Shown, text: str = "") -> list[ChartSpec]:
     """Return the run's charts, most looked-at first; a filter keeps those whose name has it."""
+    if text not in shown.charts:
+        shown.charts[text] = _specs(shown, text)
+    return shown.charts[text]
+
+
+def _specs(shown: Shown, text: str) -> list[ChartSpec]:
     panels: dict[str, list[Series]] = {}
     for series in shown.series:
         panel = series.metric.panel if series.metric else f"name:{_folded(series.name)}"

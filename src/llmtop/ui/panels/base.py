@@ -48,11 +48,14 @@ class Scene:
     ascii: bool = False
     looking: bool = False
     """The sources have not been read to their present end yet."""
+    before: Shown | None = None
+    """The selected run as the picture before showed it: what stands for what seldom changes."""
 
     @cached_property
     def shown(self) -> Shown | None:
         """The selected run as charts read it."""
-        return None if self.run is None else Shown(self.run)
+        kept = None if self.before is None else self.before.still(self.run)
+        return kept or (None if self.run is None else Shown(self.run))
 
     @cached_property
     def host(self) -> Run | None:

@@ -37,7 +37,6 @@ from llmtop.units import format_duration, format_seconds, split_value
 
 if TYPE_CHECKING:
     from llmtop.store import Run as StoreRun
-    from llmtop.store import Series
 
 DOTS_A_MARK = 20
 """Dot columns a mark needs: closer ones would stand like a fence before the data."""
@@ -61,7 +60,8 @@ def content(spec: ChartSpec) -> Content:
 def chart_axis(spec: ChartSpec, view: View, shown: Shown) -> Axis:
     """Return the x axis of this chart: what has no steps stands over time."""
     axis = axis_of(view, shown)
-    if axis == "step" and not any(s.extent("step") for s in _members(spec, shown)):
+    members = shown.group(spec.names)
+    if axis == "step" and (members is None or members.extent("step") is None):
         return "time"
     return axis
 
@@ -75,10 +75,6 @@ def chart_grid(
     start, stop = window_of(view, shown) if same else shown.extent(axis)
     area = plot_area(*inner(size), end_labels=_end_cells(spec))
     return axis, column_grid(start, stop, area.dots), area
-
-
-def _members(spec: ChartSpec, shown: Shown) -> list[Series]:
-    return [series for name in spec.names for series in shown.named.get(name, ())]
 
 
 def _end_cells(spec: ChartSpec) -> int:
@@ -102,9 +98,8 @@ def signature(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
     if shown is None:
         return None
     axis, grid, _ = chart_grid(spec, scene.view, shown, size)
-    series = _members(spec, shown)
-    ids = tuple(s.id for s in series)
-    bad = sum(s.nonfinite for s in series)
+    members = shown.group(spec.names)
+    ids, bad = (b"", 0) if members is None else (members.ids.tobytes(), members.nonfinite)
     told = len(shown.run.events), len(scene.alerts), len(scene.past)
     return spec, axis, grid, ids, bad, told
 
@@ -112,7 +107,8 @@ def signature(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
 def pulse(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
     """Return what grows with every sample."""
     shown = scene.shown
-    return None if shown is None else tuple(s.version for s in _members(spec, shown))
+    members = None if shown is None else shown.group(spec.names)
+    return None if members is None else members.version
 
 
 def head(spec: ChartSpec, scene: Scene, size: Size) -> Row:
@@ -161,8 +157,8 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
 def _limit(spec: ChartSpec, scene: Scene) -> float | None:
     """Return what was promised of the first metric of a chart."""
     promised = dict(scene.view.slos)
-    members = _members(spec, scene.shown) if promised and scene.shown else []
-    metric = members[0].metric if members and spec.kind == "distribution" else None
+    members = scene.shown.group(spec.names) if promised and scene.shown else None
+    metric = members.series[0].metric if members and spec.kind == "distribution" else None
     return promised.get(metric.name) if metric else None
 
 
