@@ -462,6 +462,20 @@ def test_a_server_that_falls_silent_is_down_and_comes_back(
         assert sum("target_down" in text for text in seen.events) == 1
 
 
+@pytest.mark.parametrize(("status", "path", "said"), [
+    (404, "", "answers 404 Not Found; SGLang has a page of metrics with --enable-metrics; of a "
+              "server that has none, its clients tell: llmtop.integrations.openai.watch(client)"),
+    (501, "", "answers 501 Not Implemented; llama.cpp's server has a page of metrics with "
+              "--metrics"),
+    (404, "/here", "answers 404 Not Found"), (500, "", "answers 500 Internal Server Error"),
+])  # fmt: skip
+def test_a_server_without_a_page_says_what_helps(status: int, path: str, said: str) -> None:
+    with serve(Answers([status])) as (address, _):
+        source = Scrape([f"{address}{path}"], clock=SystemClock())
+        (one,) = source.endpoints
+        assert one.look().why == said
+
+
 def test_a_server_that_was_never_there_is_a_lost_source() -> None:
     with serve([1]) as (address, _):
         pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from llmtop.ui.panels import (
     log,
     ranks,
     runs,
+    unserved,
     values,
     waiting,
     welcome,
@@ -203,6 +206,16 @@ def test_nothing_yet_tells_how_to_begin() -> None:
     shown = text(welcome.frame(World().scene(), Size(80, 20)))
     for hint in ("llmtop demo", "import llmtop", "run.log(", "box  8 cores  64 GiB"):
         assert hint in shown
+
+
+def test_what_cannot_be_read_is_said_in_full_where_there_is_nothing_else() -> None:
+    reason = "localhost:8000: answers 404 Not Found; " + "and this is what helps " * 5
+    scene, size = World().scene(), Size(80, 22)
+    troubled = replace(scene, trouble=reason.strip())
+    for panel in (welcome, unserved):
+        shown = text(panel.frame(troubled, size))
+        assert reason.strip() in " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split())
+        assert panel.signature(troubled, size) != panel.signature(scene, size)
 
 
 def test_a_run_without_metrics_says_so() -> None:

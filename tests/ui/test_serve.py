@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import T0, World, serving, training
@@ -113,6 +115,21 @@ def test_what_is_not_there_says_why() -> None:
     shown = placed(scene, (160, 42))
     assert "TGI does not tell it" in text(scene, shown["kv_cache"])
     assert absent.why(scene, "e2e_seconds") == "nothing observed since llmtop looks"
+
+
+def test_what_a_server_could_do_and_does_not_takes_no_room() -> None:
+    world = World()
+    serving(world)
+    name = world.run("box2", phase="serve")
+    for metric in ("spec_decode_accepted_tokens", "spec_decode_draft_tokens"):
+        world.log(name, metric, np.zeros(20), kind="counter")
+    scene = world.scene(screen="serve", run=world.store.runs[-1].id)
+    assert "speculation" not in placed(scene, (160, 60))
+    world.log(name, "spec_decode_draft_tokens", np.full(5, 4.0), kind="counter")
+    scene = world.scene(screen="serve", run=world.store.runs[-1].id)
+    assert "speculation" in placed(scene, (160, 60))
+    far = replace(scene, view=replace(scene.view, window=(T0 - 900, T0 - 800)))
+    assert "NaN" not in text(far, placed(far, (160, 60))["speculation"])
 
 
 def test_percentiles_from_buckets_are_marked_as_estimates() -> None:

@@ -154,11 +154,11 @@ class LlmtopApp(CellDiffMixin, App[None]):
         from llmtop.ui.select import selected
         from llmtop.ui.terminal.output import unicode_ok
 
-        store = self.engine.store
-        alerts = self.engine.alerts
+        store, alerts = self.engine.store, self.engine.alerts
         return Scene(store, self.view, self.engine.clock.time(), selected(store, self.view),
                      tuple(alerts.active), tuple(alerts.pending), tuple(alerts.history),
                      ascii=not unicode_ok(), looking=self.engine.reading,
+                     trouble=news(self).problem,
                      before=None if self._scene is None else self._scene.shown)
 
     def draw(self, force: bool = False) -> None:

@@ -22,6 +22,12 @@ LONGEST_PAUSE = 30.0
 DOWN_AFTER = 2
 """Looks in a row without an answer that make a server down: one may be chance."""
 NAMED_FAMILIES = 3
+NO_PAGE = {
+    404: "SGLang has a page of metrics with --enable-metrics; of a server that has none, "
+         "its clients tell: llmtop.integrations.openai.watch(client)",
+    501: "llama.cpp's server has a page of metrics with --metrics",
+}  # fmt: skip
+"""Status of a usual address -> what helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,8 @@ class Endpoint:
             try:
                 answer = self.fetch.get(url, timeout)
             except FetchError as error:
-                why = str(error)
+                hint = "" if self.url or url == self.address else NO_PAGE.get(error.status, "")
+                why = f"{error}; {hint}" if hint else str(error)
             else:
                 if self.url or is_page(answer.text):
                     return Found(answer, "", self._now())

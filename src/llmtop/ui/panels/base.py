@@ -50,6 +50,8 @@ class Scene:
     """The sources have not been read to their present end yet."""
     before: Shown | None = None
     """The selected run as the picture before showed it: what stands for what seldom changes."""
+    trouble: str = ""
+    """Why a source is lost, and what helps; "" if none is."""
 
     @cached_property
     def shown(self) -> Shown | None:

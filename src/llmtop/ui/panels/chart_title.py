@@ -22,6 +22,9 @@ ALL_FROM = 48
 BORDER_CELLS = 10
 """Cells of a title row that are corners, spaces and a bit of hairline."""
 
+DERIVED = frozenset({"distribution", "ratio"})
+"""Kinds whose number is worked out here: NaN is then nothing that somebody logged."""
+
 
 def title_values(
     spec: ChartSpec, found: Sequence[Curve], cursor: int | None, smoothing: float, width: int
@@ -53,8 +56,8 @@ def _value(
 ) -> Iterator[Run]:
     """Yield what the title says of one of the curves it shows."""
     value = _value_at(curve, cursor)
-    if spec.kind == "distribution" and value is not None and np.isnan(value):
-        value = None  # Too few observations for this percentile.
+    if spec.kind in DERIVED and value is not None and np.isnan(value):
+        value = None  # Too few observations for this percentile; nothing to make a ratio of.
     number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
     if curve is not shown[0]:
         yield "  ", "blank"

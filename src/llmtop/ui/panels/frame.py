@@ -41,7 +41,7 @@ def title_row(title: str, right: Sequence[Run], size: Size, least: int = BOX_HEI
     """Return the first row alone: the title, a hairline, the numbers that matter."""
     edge, boxed = _edge(size), is_boxed(size, least)
     left = ("╭─ " if boxed else "", edge)
-    end = (" ─╮" if boxed else "", edge)
+    end = ((" ─╮" if right else "──╮") if boxed else "", edge)
     room = size.width - len(left[0]) - len(end[0]) - (0 if boxed else 1)
     name = clip([(title, "title" if not size.focused else "title-focus")], room)
     values = clip(right, max(0, room - width(name) - 3))

@@ -6,12 +6,14 @@ from collections.abc import Hashable
 
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed
+from llmtop.ui.panels.welcome import trouble
 from llmtop.ui.rows import Row
 
 
 def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
-    return None if scene.run is None else (scene.run.id, scene.run.phase)
+    run = scene.run
+    return scene.trouble, None if run is None else (run.id, run.phase)
 
 
 def frame(scene: Scene, size: Size) -> list[Row]:
@@ -19,6 +21,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     run = scene.run
     why = "no inference server is known" if run is None else f"{run.name} is no inference server"
     body: list[Row] = [
+        *trouble(scene, size),
         (),
         ((why, "text"),),
         (),

@@ -111,19 +111,25 @@ def panel(key: str, shown: Shown) -> Content | None:
     """Return a panel of the screen, None where it is one that need not be there."""
     if key == HEAT:
         return heatmap.CONTENT
-    wanted = CHARTS[key]
-    there = tuple(_logged(name, shown) for name in wanted.names if _logged(name, shown))
-    whole = len(there) == len(wanted.names) or (there and wanted.kind != "ratio")
-    if whole and (wanted.names[0] in _metrics(shown) or wanted.kind != "ratio"):
+    wanted, metrics = CHARTS[key], _metrics(shown)
+    there = tuple(metrics[name] for name in wanted.names if name in metrics)
+    if wanted.kind == "ratio" and (len(there) < len(wanted.names) or _idle(there[-1], shown)):
+        there = ()
+    if there:
         return chart.content(ChartSpec(
             key, wanted.title, wanted.unit, wanted.kind, there, wanted.better, wanted.filled,
         ))  # fmt: skip
     title, gauge = wanted.instead
-    if gauge and (name := _logged(gauge, shown)):
+    if gauge and (name := metrics.get(gauge)):
         return chart.content(ChartSpec(key, title, wanted.unit, "gauge", (name,), wanted.better))
     if key in OPTIONAL:
         return None
     return absent.content(key, wanted.title, wanted.names[0])
+
+
+def _idle(name: str, shown: Shown) -> bool:
+    """Tell whether a counter has stood still: what a server could do, and has not done."""
+    return not any(series.sum for series in shown.named[name])
 
 
 def _metrics(shown: Shown) -> dict[str, str]:
@@ -132,10 +138,6 @@ def _metrics(shown: Shown) -> dict[str, str]:
     for series in shown.series:
         found.setdefault(series.metric.name if series.metric else series.name, series.name)
     return found
-
-
-def _logged(metric: str, shown: Shown) -> str:
-    return _metrics(shown).get(metric, "")
 
 
 def _across(row: list[Content], box: Box) -> list[Placed]:
