@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from llmtop.rules.serving import goodput, kept, phases, ratio
+from llmtop.rules.serving import goodput, kept, of_requests, phases, ratio
 from llmtop.samples import Batch, Bucketed, RunInfo, Samples, SeriesInfo
 from llmtop.store import Run, Store
 
@@ -72,6 +72,18 @@ def test_gaps_between_tokens_are_kept_or_not_but_are_no_requests() -> None:
     assert parts[0].share == pytest.approx(0.99)
     assert goodput(parts) is None
     assert kept(server({}), {"itl_seconds": 0.05}, NOW) == []
+
+
+def test_a_promise_about_gaps_counts_a_request_by_its_mean_gap() -> None:
+    promised = of_requests({"ttft_seconds": 0.2, "itl_seconds": 0.05})
+    assert promised == {"ttft_seconds": 0.2, "tpot_seconds": 0.05}
+    assert of_requests({"tpot_seconds": 0.04, "itl_seconds": 0.05}) == {"tpot_seconds": 0.04}
+    found = goodput(kept(server({
+        "ttft_seconds": [0.1] * 8, "itl_seconds": [0.01] * 40 + [0.4] * 8,
+        "tpot_seconds": [0.02] * 6 + [0.07] * 2,
+    }), promised, NOW))  # fmt: skip
+    assert found is not None
+    assert (found.least, found.most) == pytest.approx((0.75, 0.75))
 
 
 def test_goodput_from_buckets_is_as_uncertain_as_they_are_wide() -> None:

@@ -13,6 +13,8 @@ RECENT_SECONDS = 300.0
 """Numbers that stand for now are those of the last five minutes."""
 OF_REQUESTS = frozenset({"ttft_seconds", "tpot_seconds", "e2e_seconds", "queue_seconds"})
 """Latencies observed once a request: what a request as a whole keeps or breaks."""
+OF_GAPS = {"itl_seconds": "tpot_seconds"}
+"""Latency observed many times a request -> what a request as a whole has of it: the mean."""
 RATIOS = {
     "prefix_cache_hit_rate": ("prefix_cache_hits", "prefix_cache_queries"),
     "spec_decode_acceptance": ("spec_decode_accepted_tokens", "spec_decode_draft_tokens"),
@@ -98,6 +100,15 @@ def kept(run: Run, slos: Mapping[str, float], now: float) -> list[Kept]:
         if series is not None and series.kind == "distribution":
             share = share_below(series, limit, now - RECENT_SECONDS)
             found.append(Kept(metric, limit, share.value, share.least, share.most))
+    return found
+
+
+def of_requests(slos: Mapping[str, float]) -> dict[str, float]:
+    """Return the promises that a request as a whole keeps or breaks; of two, the stricter."""
+    found: dict[str, float] = {}
+    for metric, limit in slos.items():
+        name = OF_GAPS.get(metric, metric)
+        found[name] = min(limit, found.get(name, limit))
     return found
 
 

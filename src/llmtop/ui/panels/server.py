@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from llmtop.rules.serving import goodput, kept, phases, ratio, series_of
+from llmtop.rules.serving import goodput, kept, of_requests, phases, ratio, series_of
 from llmtop.slo import limit_text
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
@@ -100,7 +100,7 @@ def _promise_row(run: StoreRun, scene: Scene, columns: int) -> Row:
     out: list[Run] = []
     slos = dict(scene.view.slos)
     parts = kept(run, slos, scene.now)
-    whole = goodput(parts)
+    whole = goodput(kept(run, of_requests(slos), scene.now))
     if whole is not None:
         role = "ok" if whole.least >= PROMISED else "critical" if whole.most < PROMISED else "text"
         out += [("goodput ", "dim"), (_between(whole.least, whole.most), role)]
