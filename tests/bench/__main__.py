@@ -9,6 +9,7 @@ from tests.bench.fleet import fleet
 from tests.bench.flow import flow
 from tests.bench.hardware import hardware
 from tests.bench.log import log
+from tests.bench.observe import observe
 from tests.bench.overview import overview
 from tests.bench.paced import paced
 from tests.bench.paint import paint
@@ -32,6 +33,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "fleet": ("A fleet on the screen", fleet),
     "alerts": ("Alert rules", alerts),
     "scrape": ("Servers", scrape),
+    "observe": ("A server that publishes", observe),
     "hardware": ("Hardware", hardware),
 }
 

@@ -49,15 +49,19 @@ def scrape() -> Iterator[Row]:
             what = f"{SERVERS} servers of {SERIES} series once a second"
             yield below(f"CPU, {what}", share * 100, 25.0, "% of a core")
             yield Row("  looks a second", f"{looks:.1f}")
-            yield from _screen(f"{address}/0/metrics", env)
+            busy, sent = serve_screen(env, f"{address}/0/metrics")
+            size = f"Serve screen, {COLUMNS}x{ROWS}, {HERTZ} Hz"
+            yield below(f"CPU, {size}", busy * 100, 5.0, "% of a core")
+            yield below("  sent to the terminal", sent / 1e3, 25.0, "kB/s")
         finally:
             assert fleet.stdin is not None
             fleet.stdin.close()
             fleet.wait()
 
 
-def _screen(address: str, env: dict[str, str]) -> Iterator[Row]:
-    command = [sys.executable, "-m", "llmtop", "--fps", str(HERTZ), "--slo", "chat", address]
+def serve_screen(env: dict[str, str], *words: str) -> tuple[float, float]:
+    """Return the CPU time and the bytes a second of the Serve screen of `llmtop WORDS`."""
+    command = [sys.executable, "-m", "llmtop", "--fps", str(HERTZ), "--slo", "chat", *words]
     with Bytes(command, columns=COLUMNS, rows=ROWS, env=environment(env)) as program:
         program.pump_for(2.0)
         program.send("3")
@@ -66,9 +70,7 @@ def _screen(address: str, env: dict[str, str]) -> Iterator[Row]:
         before, began = cpu_seconds(pid), time.monotonic()
         sent = len(program.pump_for(LIVE_SECONDS))
         took = time.monotonic() - began
-        size = f"Serve screen, {COLUMNS}x{ROWS}, {HERTZ} Hz"
-        yield below(f"CPU, {size}", (cpu_seconds(pid) - before) / took * 100, 5.0, "% of a core")
-        yield below("  sent to the terminal", sent / took / 1e3, 25.0, "kB/s")
+        return (cpu_seconds(pid) - before) / took, sent / took
 
 
 def _parsers() -> Iterator[Row]:
