@@ -75,8 +75,8 @@ def _run(argv: list[str]) -> int:
         from llmtop.cli.serve import run_serve
 
         return run_serve(options)
-    if options.listen:
-        raise UsageError("--listen is for llmtop serve")
+    if options.listen or options.prometheus:
+        raise UsageError(f"{'--listen' if options.listen else '--prometheus'} is for llmtop serve")
     if not (options.once or options.json or sys.stdout.isatty()):
         say("stdout is not a terminal, so this is --once")
         options.once = True

@@ -44,6 +44,8 @@ OPTIONS: tuple[Option, ...] = (
            {"default": "512M", "metavar": "SIZE"}),
     Option(("--listen",), "with serve: also listen at ADDRESS; off loopback keys are required",
            {"default": "", "metavar": "ADDRESS"}),
+    Option(("--prometheus",), "with serve: a page for Prometheus at ADDRESS, such as :9464",
+           {"default": "", "metavar": "ADDRESS"}),
     Option(("--alert",), "one more rule, such as 'loss > 5 for 2m'; may be given several times",
            {"action": "append", "default": [], "metavar": "CONDITION"}),
     Option(("--rules",), "read rules from FILE, not from rules.toml beside the config file",

@@ -37,6 +37,7 @@ def run_serve(options: argparse.Namespace) -> int:
         UsageError: an address cannot be listened at, or must not be without keys.
     """
     from llmtop.cli.local import local_sources
+    from llmtop.cli.prometheus import exporter
     from llmtop.cli.watch import open_named
     from llmtop.clock import SystemClock
     from llmtop.publish.rendezvous import checked_dir
@@ -53,9 +54,13 @@ def run_serve(options: argparse.Namespace) -> int:
     listeners = [Listener(f"ipc://{here.with_name('serve' + here.name[3:])}", clock=clock)]
     if options.listen:
         listeners.append(_listener(options.listen))
-    relay = Relay(sources, listeners, clock, memory_bytes=options.memory_bytes)
-    with _until_told() as stop:
-        watcher = threading.Thread(target=_watch, args=(relay, listeners, stop), daemon=True)
+    with _until_told() as stop, exporter(options.prometheus, sources, clock) as page:
+        relay = Relay(
+            sources, listeners, clock, memory_bytes=options.memory_bytes, jobs=page.jobs
+        )
+        watcher = threading.Thread(
+            target=_watch, args=(relay, listeners, stop, page.notice), daemon=True
+        )
         watcher.start()
         relay.run(stop)
     return 0
@@ -149,22 +154,24 @@ def bound(
     return [one for one in listeners if one.listening.is_set()] or None
 
 
-def _announce(listeners: list[Listener]) -> None:
+def _announce(listeners: list[Listener], notice: str) -> None:
     # Whoever reads may have left.
     with suppress(OSError):
-        for line in announcement(listeners):
+        for line in (*announcement(listeners), *filter(None, [notice])):
             print(line)  # noqa: T201
         sys.stdout.flush()
 
 
-def _watch(relay: Relay, listeners: Sequence[Listener], stop: threading.Event) -> None:
+def _watch(
+    relay: Relay, listeners: Sequence[Listener], stop: threading.Event, notice: str
+) -> None:
     """Say how to attach once one can, and on stderr when a source is lost and when it is back."""
     told: dict[int, str] = {}
     announced = False
     while not stop.wait(WATCH_SECONDS if announced else BIND_SECONDS):
         if not announced and (ready := bound(listeners, relay.engine.source_states)):
             announced = True
-            _announce(ready)
+            _announce(ready, notice)
         for place, source in enumerate(relay.engine.source_states):
             now = source.reason if source.state in ("lost", "retrying") else ""
             if now != told.get(place, ""):

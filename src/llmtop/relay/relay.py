@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmtop.clock import Clock
 from llmtop.engine import Engine
@@ -25,6 +25,8 @@ TURN_SECONDS = 0.1
 """Between two turns: 10 a second, twice what a screen shows; each costs what 1000 ranks do."""
 OPEN_SECONDS = 0.05
 """Spent in one turn on histories for one viewer, so that nobody waits for a late one."""
+JOB_SECONDS = 0.02
+"""Spent in one turn on each other job: a fifth of the time, were it asked for all the time."""
 MAX_HAVE = 4096
 """Sessions a viewer may say it has: as many as a hub knows."""
 
@@ -47,8 +49,18 @@ class Relay:
 
     def __init__(
         self, sources: Sequence[Source], listeners: Sequence[Listener], clock: Clock, *,
-        memory_bytes: int,
+        memory_bytes: int, jobs: Sequence[Callable[[Engine, float], None]] = (),
     ) -> None:  # fmt: skip
+        """Relay what `sources` and `listeners` say.
+
+        Args:
+            sources: what is read here.
+            listeners: where others publish and attach.
+            clock: the time.
+            memory_bytes: of the store.
+            jobs: called in each turn with the engine and the monotonic time by which to be done.
+        """
+        self._jobs = tuple(jobs)
         self.channels = Channels(os.urandom(8), Log())
         self.viewers: dict[Outlet, Viewer] = {}
         self._clock, self._listeners = clock, listeners
@@ -81,6 +93,8 @@ class Relay:
             del self.viewers[outlet]
         for viewer in self.viewers.values():
             viewer.turn(self.engine.store, clock, clock.monotonic() + OPEN_SECONDS)
+        for job in self._jobs:
+            job(self.engine, clock.monotonic() + JOB_SECONDS)
 
     def _hear(self, outlet: Outlet, frame: Frame) -> None:
         if outlet.gone:

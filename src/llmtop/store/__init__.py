@@ -9,7 +9,7 @@ in its buckets. NaN and infinities are kept and counted; what could not be kept 
 
 from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.columns import Columns
-from llmtop.store.density import Share, density, share_below
+from llmtop.store.density import Share, counted, density, share_below
 from llmtop.store.group import Group
 from llmtop.store.points import Points
 from llmtop.store.quantiles import Quantiles
@@ -36,6 +36,7 @@ __all__ = [
     "State",
     "Store",
     "Summary",
+    "counted",
     "cross_rank",
     "density",
     "share_below",

@@ -150,7 +150,7 @@ def _roles(engine: Engine, names: Names) -> dict[str, Names]:
     labels = [sample.labels.get(engine.split, "") for sample in names.samples]
     used = [place for places in names.places.values() for place in places]
     values = {labels[place] for place in used} - {""}
-    if len(values) < 2:
+    if len(values) < (1 if engine.titled else 2):
         return {"": names}
     roles = {}
     for value in sorted(values):

@@ -148,7 +148,7 @@ class Target:
             tags["tls"] = "not verified"
         name = self._name(short_model(named) if plan.engine.phase == "serve" else "", self.place)
         if plan.role:
-            name += f" {plan.role}"
+            name = plan.role if plan.engine.titled else f"{name} {plan.role}"
         elif len(self._watched) > 1:
             name += f" {plan.engine.name}"
         return RunInfo(

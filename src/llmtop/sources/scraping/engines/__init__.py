@@ -2,6 +2,7 @@
 
 from llmtop.sources.scraping.engines.base import Engine, Pick, Rule
 from llmtop.sources.scraping.engines.dcgm import DCGM
+from llmtop.sources.scraping.engines.llmtop import LLMTOP, LLMTOP_HOST, LLMTOP_SERVE, LLMTOP_TRAIN
 from llmtop.sources.scraping.engines.routers import (
     DYNAMO,
     DYNAMO_WORKER,
@@ -15,7 +16,7 @@ from llmtop.sources.scraping.engines.vllm import LMDEPLOY, TENSORRT_LLM, VLLM
 
 ENGINES: tuple[Engine, ...] = (
     VLLM, SGLANG, TENSORRT_LLM, LMDEPLOY, TGI, LLAMACPP, TRITON, DYNAMO, DYNAMO_WORKER, LITELLM,
-    LLM_D, RAY_SERVE, DCGM,
+    LLM_D, RAY_SERVE, DCGM, LLMTOP_TRAIN, LLMTOP_SERVE, LLMTOP_HOST,
 )  # fmt: skip
 
-__all__ = ["ENGINES", "Engine", "Pick", "Rule"]
+__all__ = ["ENGINES", "LLMTOP", "Engine", "Pick", "Rule"]

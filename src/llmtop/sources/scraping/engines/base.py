@@ -81,6 +81,8 @@ class Engine:
     rules: tuple[Rule, ...]
     split: str = ""
     """A label whose values are engines of different roles, each a run of its own."""
+    titled: bool = False
+    """The value of `split` is the name of the run, also where there is only one."""
     bare: tuple[str, ...] = ()
     """Names without a prefix that, all on one page, are this engine's too."""
     model_labels: tuple[str, ...] = ("model_name", "model")
