@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # A loaded machine takes seconds for what takes milliseconds on another.
@@ -14,3 +16,10 @@ settings.load_profile("steady")
 os.environ["LLMTOP_NO_DISCOVER"] = "1"
 for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
     os.environ[variable] = tempfile.mkdtemp(prefix="llmtop-tests-")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return two processes a core for folders, as tests mostly wait; none for a file or a test."""
+    if all(Path(word).is_dir() for word in config.args):
+        return min(8, 2 * (os.cpu_count() or 1))
+    return 0
