@@ -76,6 +76,31 @@ def test_a_pump_takes_no_more_than_it_may_and_says_what_waits() -> None:
     engine.stop()
 
 
+def test_what_comes_once_everything_is_read_does_not_count_as_unread() -> None:
+    settling = threading.Event()
+
+    class Live:
+        name = "live"
+
+        def batches(self, stop: threading.Event) -> Iterator[Batch]:
+            yield batch(0, 10, caught_up=True)
+            assert settling.wait(10)
+            yield batch(10, 10)
+
+    class Late(Store):
+        def commit(self, now: float, *, settle: bool = False) -> frozenset[int]:
+            if settle:
+                engine._arrived.clear()
+                settling.set()
+                assert engine._arrived.wait(10)
+            return super().commit(now, settle=settle)
+
+    engine = Engine(Late(), [Live()], SystemClock())
+    engine.start()
+    assert engine.wait_caught_up(10)
+    engine.stop()
+
+
 def test_waiting_for_a_source_that_says_nothing_ends_in_time_and_so_does_stopping() -> None:
     class Silent:
         name = "silent"

@@ -182,7 +182,9 @@ class Engine:
             self._arrived.clear()
             self.pump(self.clock.time(), max_seconds=SNAPSHOT_SECONDS)
             left = deadline - self.clock.monotonic()
-            if self.caught_up or left <= 0:
+            # What a live source says from here on is no part of it.
+            caught_up = self.caught_up
+            if caught_up or left <= 0:
                 break
             if self._inbox.empty():
                 self._arrived.wait(min(left, SNAPSHOT_SECONDS))
@@ -191,7 +193,7 @@ class Engine:
         if self._rules:
             self._derive(changed, now)
             self._judge(now)
-        return self.caught_up
+        return caught_up
 
     def _derive(self, changed: frozenset[int], now: float) -> frozenset[int]:
         """Work out what follows from new samples; return all the series that grew."""
