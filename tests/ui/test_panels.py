@@ -193,7 +193,7 @@ def test_rank_strip_shows_missing_silent_and_slow_ranks() -> None:
         world._apply(runs=(_rank(key, rank),))
         world.log(key, "loss", np.arange(10.0 + rank))
     world.end("r3", "died")
-    check("ranks", ranks.frame(world.scene(), Size(80, 2)))
+    check("ranks", ranks.frame(world.scene(), Size(80, 3)))
 
 
 def _rank(key: str, rank: int) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from llmtop.ui import drill
 from llmtop.ui.select import matching, selected
 from llmtop.ui.view import PAN, SMOOTHING, ZOOM, View, choose, panned, zoomed
 from llmtop.ui.window import axis_of, next_axis, window_of
@@ -107,11 +108,13 @@ def log(scene: Scene, order: Sequence[str]) -> View:
 
 
 def back(view: View) -> View:
-    """Undo the innermost thing: full screen, cursor, filter, zoom, pause, screen, focus."""
+    """Undo the innermost thing: full screen, cursor, rank, filter, zoom, pause, screen, focus."""
     if view.maximised:
         return replace(view, maximised=False)
     if view.cursor is not None:
         return replace(view, cursor=None)
+    if view.rank is not None:
+        return replace(view, rank=None)
     if view.filter:
         return replace(view, filter="")
     if view.window is not None or view.span is not None:
@@ -147,6 +150,11 @@ TABLE: dict[str, Action] = {
     "log": log,
     "up": lambda scene, order: move(scene, -1),
     "down": lambda scene, order: move(scene, 1),
+    "outlier": lambda scene, order: drill.outlier(scene),
+    "previous_rank": lambda scene, order: drill.neighbour(scene, -1),
+    "next_rank": lambda scene, order: drill.neighbour(scene, 1),
+    "previous_host": lambda scene, order: drill.host(scene, -1),
+    "next_host": lambda scene, order: drill.host(scene, 1),
     "open": lambda scene, order: opened(scene.view, order),
     "back": lambda scene, order: back(scene.view),
     "next_panel": lambda scene, order: focus(scene, order, 1),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.chart import Grid, bridged, ema
-from llmtop.store import cross_rank
+from llmtop.store import Group, cross_rank
 from llmtop.ui.specs import ChartSpec, is_eval
 from llmtop.ui.view import AUTO
 
@@ -63,32 +63,85 @@ class Curve:
     """The newest value as logged, NaN included."""
     mark: str = ""
     """Before the newest value: "≈" an estimate from a server's buckets, "≥" beyond the last."""
+    spread: tuple[float, float] | None = None
+    """Of the median over ranks: the least and the greatest of their newest values."""
+    among: Curve | None = None
+    """Of one rank: the median over all, beside which it is shown."""
 
 
-def curves(spec: ChartSpec, shown: Shown, axis: Axis, grid: Grid, smoothing: float) -> list[Curve]:
-    """Return the curves of a chart, most important first, earlier attempts last."""
-    members = {name: shown.named[name] for name in spec.names if name in shown.named}
+def curves(
+    spec: ChartSpec, shown: Shown, axis: Axis, grid: Grid, smoothing: float,
+    rank: int | None = None,
+) -> list[Curve]:  # fmt: skip
+    """Return the curves of a chart, most important first, earlier attempts last.
+
+    Gauges of several ranks are drawn as their median, minimum and maximum, counters as their sum;
+    with `rank`, that rank's own line stands beside the median, or alone.
+    """
+    members = {name: _of_rank(shown.named[name], rank) for name in spec.names
+               if name in shown.named}
     if spec.kind == "ratio":
         return [_ratio(spec, [found[0] for found in members.values()], axis, grid)]
     if spec.kind == "distribution" and axis != "step":
         return [c for found in list(members.values())[:2] for c in _percentiles(found[0], grid)]
-    out = [_curve(i, name, found, axis, grid, smoothing)
-           for i, (name, found) in enumerate(list(members.items())[:MOST_CURVES])]
+    out = []
+    for i, (name, found) in enumerate(list(members.items())[:MOST_CURVES]):
+        if len(found) > 1 and found[0].kind != "counter":
+            out += _ranked(i, name, found, axis, grid, smoothing, rank)
+        else:
+            out.append(_curve(i, name, found, axis, grid, smoothing))
     for i, name in enumerate(list(members)[:MOST_CURVES]):
         for old in shown.earlier.get(name, [])[-MOST_EARLIER:]:
             out.append(_old(i, old, axis, grid, smoothing))
     return out
 
 
-def newest(spec: ChartSpec, shown: Shown) -> list[Curve]:
+def newest(spec: ChartSpec, shown: Shown, rank: int | None = None) -> list[Curve]:
     """Return the chart's curves without their lines: names, colours and newest values."""
-    names = [name for name in spec.names if name in shown.named][:MOST_CURVES]
-    lasts = [shown.named[name][0].last for name in names]
     nothing = np.empty(0)
-    return [
-        Curve(name, colour, nothing, latest=last.value * shown.named[name][0].factor)
-        for colour, (name, last) in enumerate(zip(names, lasts, strict=True)) if last is not None
-    ]
+    out = []
+    for colour, name in enumerate([n for n in spec.names if n in shown.named][:MOST_CURVES]):
+        group = shown.group((name,))
+        if group is None:
+            continue
+        median = Curve(name, colour, nothing, **_told(group))
+        mine = next((one for one in group.series if one.rank == rank), None)
+        if mine is not None and mine.last is not None and rank is not None:
+            median = Curve(f"rank {rank}", colour, nothing, latest=mine.last.value * mine.factor,
+                           among=median if len(group.series) > 1 else None)
+        out.append(median)
+    return out
+
+
+class _Told(TypedDict):
+    latest: float
+    spread: tuple[float, float] | None
+
+
+def _told(group: Group) -> _Told:
+    """Return the median of the ranks' newest values, and the least and greatest of them.
+
+    What a rank that died said last is no news, as long as others live.
+    """
+    values = group.last.value * group.series[0].factor
+    if len(values) == 1:
+        return {"latest": float(values[0]), "spread": None}
+    ranks = group.run.ranks
+    dead = {rank for rank, seen in ranks.items() if seen.state in ("died", "failed")}
+    if dead and len(dead) < len(ranks):
+        values = values[[one.rank not in dead for one in group.series]]
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"latest": np.nan, "spread": None}
+    return {"latest": float(np.median(values)),
+            "spread": (float(values.min()), float(values.max()))}
+
+
+def _of_rank(found: list[Series], rank: int | None) -> list[Series]:
+    """Return the one rank's series where only one can be drawn, else all of them."""
+    if rank is None or found[0].kind == "gauge":
+        return found
+    return [one for one in found if one.rank == rank] or found
 
 
 def _percentiles(series: Series, grid: Grid) -> list[Curve]:
@@ -148,11 +201,6 @@ def _curve(
         sums = np.sum([s.buckets(axis, grid.start, grid.stop, grid.count).sum for s in found],
                       axis=0)
         return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing))
-    if len(found) > 1:
-        parts = cross_rank(found, axis, grid.start, grid.stop, grid.count)
-        line = _smooth(parts.median, np.where(np.isfinite(parts.median), 1.0, 0.0), smoothing)
-        return Curve(name, colour, _through(line) * factor, parts.low * factor,
-                     parts.high * factor, latest=latest)
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
     if is_eval(first):
@@ -162,6 +210,24 @@ def _curve(
     smooth = _smooth(columns.mean, columns.n, smoothing)
     return Curve(name, colour, _through(smooth) * factor, _through(columns.low) * factor,
                  _through(columns.high) * factor, bad, latest=latest)
+
+
+def _ranked(
+    colour: int, name: str, found: list[Series], axis: Axis, grid: Grid, smoothing: float,
+    rank: int | None,
+) -> list[Curve]:  # fmt: skip
+    """Return the median over ranks with their extremes, behind the line of the chosen rank."""
+    parts = cross_rank(found, axis, grid.start, grid.stop, grid.count)
+    seen = np.where(np.isfinite(parts.median), 1.0, 0.0)
+    line = _through(_smooth(parts.median, seen, smoothing))
+    factor = found[0].factor
+    median = Curve(name, colour, line * factor, parts.low * factor, parts.high * factor,
+                   parts.bad > 0, **_told(Group(found)))
+    own = [one for one in found if one.rank == rank] if rank is not None else []
+    if not own:
+        return [median]
+    mine = _curve(colour, f"rank {rank}", own, axis, grid, smoothing)
+    return [replace(mine, low=None, high=None, among=median), replace(median, faint=True)]
 
 
 def _ratio(spec: ChartSpec, parts: list[Series], axis: Axis, grid: Grid) -> Curve:

@@ -35,7 +35,7 @@ class Mouse:
         if content.focusable:
             view = replace(view, focus=panel.key)
         if content.pick is not None:
-            picked = content.pick(replace(scene, view=view), panel.cells, y)
+            picked = content.pick(replace(scene, view=view), panel.cells, x, y)
             view = picked if picked is not None else view
         self._look(view)
         at = self._x(panel, scene, x)

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from llmtop.rules.fleet import Pace
     from llmtop.store import Group, Run, Series
     from llmtop.ui.specs import ChartSpec
     from llmtop.ui.view import Axis, Extent
@@ -57,6 +58,13 @@ class Shown:
         for series in self._others:
             found.setdefault(series.name, []).append(series)
         return found
+
+    @cached_property
+    def pace(self) -> Pace:
+        """By what the run's ranks are compared."""
+        from llmtop.rules.fleet import pace_of
+
+        return pace_of(self.named)
 
     def group(self, names: Sequence[str]) -> Group | None:
         """Return the series of some names together, None if there are none."""

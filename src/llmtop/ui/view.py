@@ -25,6 +25,8 @@ class View:
     screen: str = "overview"
     run: int | None = None
     """Id of the selected run; None follows the newest live one."""
+    rank: int | None = None
+    """The rank whose own numbers are shown beside those of all."""
     axis: Axis | None = None
     """None: step where the run has steps, else time."""
     window: tuple[float, float] | None = None
@@ -101,4 +103,4 @@ def _clamped(view: View, extent: Extent, start: float, span: float) -> View:
 
 def choose(view: View, run: int) -> View:
     """Draw another run large; its axes are its own, so zoom and cursor start anew."""
-    return replace(view, run=run, window=None, span=None, cursor=None, hover=None)
+    return replace(view, run=run, rank=None, window=None, span=None, cursor=None, hover=None)

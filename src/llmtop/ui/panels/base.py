@@ -113,8 +113,8 @@ class Content:
     """What moves with every sample: the head follows at once, the other rows once a second."""
     x_at: Callable[[Scene, Size, int], float | None] | None = None
     """The x value under a column of cells, for charts."""
-    pick: Callable[[Scene, Size, int], View | None] | None = None
-    """The view after a click on a row of cells, for lists."""
+    pick: Callable[[Scene, Size, int, int], View | None] | None = None
+    """The view after a click on the cell at (x, y), for lists."""
 
 
 class Panel(Widget):

@@ -113,7 +113,7 @@ def pulse(spec: ChartSpec, scene: Scene, size: Size) -> Hashable:
 
 def head(spec: ChartSpec, scene: Scene, size: Size) -> Row:
     """Return the title with the newest values."""
-    found = [] if scene.shown is None else newest(spec, scene.shown)
+    found = [] if scene.shown is None else newest(spec, scene.shown, scene.view.rank)
     return title_row(spec.title, title_values(spec, found, None, scene.view.smoothing, size.width),
                      size)
 
@@ -125,10 +125,11 @@ def frame(spec: ChartSpec, scene: Scene, size: Size) -> list[Row]:
         return framed(spec.title, (), (), size)
     run = shown.run
     axis, grid, area = chart_grid(spec, scene.view, shown, size)
-    found = curves(spec, shown, axis, grid, scene.view.smoothing)
+    found = curves(spec, shown, axis, grid, scene.view.smoothing, scene.view.rank)
     wanted = scene.view.crosshair
     cursor = None if wanted is None or axis != axis_of(scene.view, shown) else grid.column(wanted)
-    read = found if cursor is not None or spec.kind != "gauge" else newest(spec, shown)
+    quick = cursor is None and spec.kind == "gauge"
+    read = newest(spec, shown, scene.view.rank) if quick else found
     right = title_values(spec, read, cursor, scene.view.smoothing, size.width)
     columns, lines = inner(size)
     if not any(np.isfinite(c.line).any() or (c.bad is not None and c.bad.any()) for c in found):

@@ -19,6 +19,7 @@ SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
 ALL_FROM = 48
 """Titles narrower than this name p50 and p99 only."""
+MEDIAN = "median"
 BORDER_CELLS = 10
 """Cells of a title row that are corners, spaces and a bit of hairline."""
 
@@ -39,8 +40,11 @@ def title_values(
         shown = shown[::-1] if width >= ALL_FROM else shown[::-2]
     room = width - text_cells(spec.title) - BORDER_CELLS
     out: list[Run] = []
-    for named in (shown, shown[1:], []):
-        out = [run for curve in shown for run in _value(spec, shown, curve, cursor, named)]
+    for named, spread in ((shown, True), (shown, False), (shown[1:], False), ([], False)):
+        out = []
+        for curve in shown:
+            out += _value(spec, shown, curve, cursor, named)
+            out += _spread(spec, curve, cursor) if spread else []
         if row_cells(out) <= room or spec.kind == "distribution":
             break
     if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
@@ -61,6 +65,8 @@ def _value(
     number, unit = split_value(value, spec.unit + ("/s" if spec.kind == "counter" else ""))
     if curve is not shown[0]:
         yield "  ", "blank"
+    if len(shown) == 1 and named and (curve.among or curve.spread):
+        yield f"{curve.name if curve.among else MEDIAN} ", "dim"
     if len(shown) > 1:
         if spec.kind != "distribution":
             yield "● ", f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
@@ -71,6 +77,23 @@ def _value(
     yield number, "bright"
     if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
         yield f" {unit}", "dim"
+
+
+def _spread(spec: ChartSpec, curve: Curve, cursor: int | None) -> Iterator[Run]:
+    """Yield what the ranks' least and greatest value is; of one rank, the median before them."""
+    of = curve.among or curve
+    edges = of.spread
+    if cursor is not None and edges is not None and of.low is not None and of.high is not None:
+        if not 0 <= cursor < len(of.low):
+            return
+        edges = float(of.low[cursor]), float(of.high[cursor])
+    middle = _value_at(of, cursor)
+    if edges is None or middle is None or not np.isfinite(edges).all():
+        return
+    numbers = [split_value(value, spec.unit) for value in (middle, *edges)]
+    alike = len({unit for _, unit in numbers}) == 1
+    median, low, high = (number if alike else f"{number}{unit}" for number, unit in numbers)
+    yield f"  {MEDIAN} {median}  {low}–{high}" if curve.among else f"  {low}–{high}", "dim"
 
 
 def short_name(name: str) -> str:

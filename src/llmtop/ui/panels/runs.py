@@ -245,7 +245,7 @@ def first_line(at: int, count: int, room: int) -> int:
     return max(0, min(at - room // 2, count - room))
 
 
-def pick(scene: Scene, size: Size, y: int) -> View | None:
+def pick(scene: Scene, size: Size, x: int, y: int) -> View | None:
     """Return the view with the run on row `y` selected, None where there is none."""
     runs = matching(scene.store, scene.view)
     _, lines = inner(size, _box_from(runs))

@@ -8,8 +8,6 @@ from llmtop.ui.panels import chart, ranks, values, waiting, welcome
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.specs import specs
 
-RANK_LINES = 2
-
 
 def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     """Return the panels of the screen; the lines that hold the focus are the ones in sight."""
@@ -22,9 +20,10 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     if scene.view.maximised and charts:
         return [Placed(chart.content(charts[at]), Box(0, 0, width, height))]
     top: list[Placed] = []
-    if (run.world_size or 1) > 1:
-        top = [Placed(ranks.CONTENT, Box(0, 0, width, RANK_LINES))]
-    area = Box(0, RANK_LINES if top else 0, width, height - (RANK_LINES if top else 0))
+    if ranks.has_ranks(run):
+        top = [Placed(ranks.CONTENT, Box(0, 0, width, ranks.lines(scene, width, height)))]
+    y = top[0].box.height if top else 0
+    area = Box(0, y, width, height - y)
     if values.is_table(shown):
         return [*top, Placed(values.CONTENT, area)]
     boxes = grid(area, len(charts))
