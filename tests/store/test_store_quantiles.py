@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmtop.samples import Batch, Histogram
-from llmtop.store import Store, histogram
+from llmtop.store import Store, histogram, share_below
 from llmtop.store.bands import of_histogram
 from llmtop.store.histogram import MAX_SLICES, SlicedHistogram, order_of_bins, orders
 from llmtop.store.points import Points
@@ -90,7 +90,14 @@ def test_long_distributions_are_exact_over_the_window_and_near_over_the_run():
     narrow = values[-50_000:].astype(np.float32).astype(np.float64)
     np.testing.assert_allclose(window.values, np.quantile(narrow, QS), rtol=1e-12)
     longer = series.quantiles(QS, since=times[100_000])
-    assert not longer.exact
+    assert (longer.exact, longer.method) == (False, "bins")
+    assert longer.n == pytest.approx(200_000, abs=2000), "the window, not what the ring holds of it"
+    np.testing.assert_allclose(longer.values[1:-1], np.quantile(values[100_000:], QS)[1:-1],
+                               rtol=3 * WITHIN)
+    below = share_below(series, 0.1, times[100_000])
+    assert below.least <= (values[100_000:] <= 0.1).mean() + 1e-3
+    assert below.most >= (values[100_000:] <= 0.1).mean() - 1e-3
+    assert below.most - below.least < 0.01
 
     stop = float(times[-1])
     columns = series.quantile_columns(QS, T0, stop, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -130,6 +131,18 @@ def test_what_a_server_could_do_and_does_not_takes_no_room() -> None:
     assert "speculation" in placed(scene, (160, 60))
     far = replace(scene, view=replace(scene.view, window=(T0 - 900, T0 - 800)))
     assert "NaN" not in text(far, placed(far, (160, 60))["speculation"])
+
+
+def test_percentiles_of_more_than_is_held_are_marked_as_estimates() -> None:
+    world = World()
+    name = world.run("fast", phase="serve")
+    values = np.random.default_rng(0).lognormal(-3, 0.4, 100_000)
+    world.log(name, "ttft_seconds", values, kind="distribution", unit="seconds",
+              times=T0 + np.arange(100_000) * 1e-3)
+    said = chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))[0]
+    shown = re.search(r"p50 ~([0-9.]+) ms", plain([said]))
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(np.median(values) * 1e3, rel=0.01)
 
 
 def test_percentiles_from_buckets_are_marked_as_estimates() -> None:

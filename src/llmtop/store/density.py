@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,7 @@ from llmtop.store import bounds
 from llmtop.store.arena import F8, I8
 from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.columns import place
-from llmtop.store.histogram import orders, value_of_orders
-from llmtop.store.points import Points
+from llmtop.store.histogram import Slice, orders, value_of_orders
 from llmtop.store.series import EVERYTHING, Series
 
 
@@ -28,7 +28,7 @@ class Share(NamedTuple):
 def share_below(series: Series, limit: float, since: float | None = None) -> Share:
     """Return the part of the observations since a time that is at most `limit`.
 
-    Of a series whose raw points reach back less far, that of the points held.
+    Of a series whose raw points reach back less far, that of its histogram: within a bin.
     """
     if isinstance(series, BucketedSeries):
         found = series.increments
@@ -37,9 +37,14 @@ def share_below(series: Series, limit: float, since: float | None = None) -> Sha
         parts = bounds.below(found.bounds, counts, limit) if n else (np.nan,) * 3
         value, least, most = (float(part) / max(n, 1) for part in parts)
         return Share(value, least, most, n)
-    values = _since(series.window(EVERYTHING), since).value
-    values = values[np.isfinite(values)]
-    share = float((values <= limit).mean()) if len(values) else float("nan")
+    held, _ = series.observed(since)
+    if isinstance(held, Slice):
+        n, at = int(held.counts.sum()), int(orders(np.array([limit]))[0])
+        within = value_of_orders(held.orders) <= limit, held.orders < at, held.orders <= at
+        value, least, most = (float(held.counts[one].sum()) / n if n else nan for one in within)
+        return Share(value, least, most, n)
+    values = held.value[np.isfinite(held.value)]
+    share = float((values <= limit).mean()) if len(values) else nan
     return Share(share, share, share, len(values))
 
 
@@ -110,7 +115,3 @@ def density(series: Series, edges: F8, start: float, stop: float, count: int) ->
 def _bin(values: F8, edges: F8) -> I8:
     found: I8 = np.searchsorted(edges, values, side="right").astype(np.int64) - 1
     return found.clip(0, len(edges) - 2)
-
-
-def _since(points: Points, since: float | None) -> Points:
-    return points if since is None else points.pick(points.time >= since)

@@ -17,7 +17,8 @@ from llmtop.samples import Better, SeriesKind
 from llmtop.store import bands, buckets, quantiles, rings
 from llmtop.store.arena import F8
 from llmtop.store.columns import Columns, Sheet, Spans, place
-from llmtop.store.histogram import orders
+from llmtop.store.histogram import Slice
+from llmtop.store.observed import observed
 from llmtop.store.points import Points
 from llmtop.store.quantiles import Quantiles
 from llmtop.store.table import SeriesTable
@@ -203,24 +204,17 @@ class Series:
     def quantiles(self, qs: Sequence[float], since: float | None = None) -> Quantiles:
         """Return quantiles since a time, or of the whole run: exact as far as raw points reach.
 
-        Beyond that a distribution's histogram answers for the whole run (within 0.79 %); for a
-        window older than the raw points, or another kind, the points held are the estimate.
+        Beyond that a distribution's histogram answers (within 0.79 %); for another kind the points
+        held are the estimate.
         """
-        raw = self.window(EVERYTHING)
-        complete = len(raw.time) == self.n
-        low = float(self._table.low_time[self.id])
-        if since is not None and since > low:
-            if not complete and not self._table.time_mixed[self.id]:
-                complete = bool(len(raw.time)) and float(raw.time[0]) <= since
-            return quantiles.of_values(raw.value[raw.time >= since], qs, exact=complete)
-        histogram = self._table.histograms.get(self.id)
-        if histogram is None or (complete and not len(histogram.timeless.orders)):
-            return quantiles.of_values(raw.value, qs, exact=complete)
-        whole = histogram.total()
-        fresh = self._fresh(raw)
-        value = fresh.value[np.isfinite(fresh.value)]
-        whole.add(np.inf, -np.inf, orders(value), np.ones(len(value), np.int64))
-        return quantiles.of_counts(whole, qs)
+        found, complete = self.observed(since)
+        if isinstance(found, Slice):
+            return quantiles.of_counts(found, qs)
+        return quantiles.of_values(found.value, qs, exact=complete)
+
+    def observed(self, since: float | None) -> tuple[Points | Slice, bool]:
+        """Return what is known of the points since a time, and whether it is every one of them."""
+        return observed(self._table, self.id, self.window(EVERYTHING), since)
 
     def quantile_columns(
         self, qs: Sequence[float], start: float, stop: float, count: int

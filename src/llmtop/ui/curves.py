@@ -62,7 +62,8 @@ class Curve:
     latest: float | None = None
     """The newest value as logged, NaN included."""
     mark: str = ""
-    """Before the newest value: "≈" an estimate from a server's buckets, "≥" beyond the last."""
+    """Before the newest value: "≈" an estimate from a server's buckets, "≥" beyond the last,
+    "~" an estimate from our own, within 1 %."""
     spread: tuple[float, float] | None = None
     """Of the median over ranks: the least and the greatest of their newest values."""
     among: Curve | None = None
@@ -171,7 +172,7 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
         line[~np.isfinite(columns.mean)] = np.nan
         found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
                            latest=float(value) * factor if now.n >= need else np.nan,
-                           mark="≥" if over else "≈" if scraped else ""))
+                           mark="≥" if over else "≈" if scraped else "" if now.exact else "~"))
     # History that came folded has no percentiles in time, but minimum and maximum.
     bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
     found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan) * factor,

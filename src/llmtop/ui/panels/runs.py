@@ -79,7 +79,7 @@ def _quantile(run: StoreRun, q: float) -> str:
                 return MISSING
             # A server's own buckets make estimates, and have a last one.
             beyond = found.high is not None and np.isinf(found.high[0])
-            mark = "≥" if beyond else "≈" if scraped else ""
+            mark = "≥" if beyond else "≈" if scraped else "" if found.exact else "~"
             return mark + format_seconds(float(found.values[0]))
     return MISSING
 

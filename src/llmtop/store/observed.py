@@ -1,0 +1,40 @@
+"""What a distribution knows of its observations since a time: all of them, or counts by bin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llmtop.store.histogram import Slice, orders
+from llmtop.store.points import Points
+from llmtop.store.table import SeriesTable
+
+
+def observed(
+    table: SeriesTable, series: int, raw: Points, since: float | None
+) -> tuple[Points | Slice, bool]:
+    """Return the observations of a series since a time, and whether they are all there were.
+
+    Points where the raw ones reach back that far, and where there is nothing better; else counts,
+    whose beginning is off by half a slice of the histogram.
+
+    Args:
+        table: of the store.
+        series: its id.
+        raw: the points its ring holds, oldest first.
+        since: unix seconds; None is the whole run.
+    """
+    histogram = table.histograms.get(series)
+    begin = -np.inf if since is None else since
+    windowed = begin > float(table.low_time[series])
+    complete = len(raw.time) == int(table.n[series])
+    if windowed and not table.time_mixed[series]:
+        complete |= bool(len(raw.time)) and float(raw.time[0]) <= begin
+    untimed = histogram is not None and not windowed and len(histogram.timeless.orders) > 0
+    if histogram is None or (complete and not untimed):
+        return raw.pick(raw.time >= begin) if windowed else raw, complete
+    found = histogram.total(begin if windowed else None)
+    waiting = int(table.written[series] - table.folded[series])
+    fresh = raw.pick(slice(len(raw.time) - waiting, None))
+    value = fresh.value[np.isfinite(fresh.value) & (fresh.time >= begin)]
+    found.add(np.inf, -np.inf, orders(value), np.ones(len(value), np.int64))
+    return found, False
