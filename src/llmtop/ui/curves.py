@@ -62,8 +62,7 @@ class Curve:
     latest: float | None = None
     """The newest value as logged, NaN included."""
     mark: str = ""
-    """Before the newest value: "≈" an estimate from a server's buckets, "≥" beyond the last,
-    "~" an estimate from our own, within 1 %."""
+    """Of the newest value: "≈" estimated from a server's buckets, "≥" beyond them, "~" our own."""
     spread: tuple[float, float] | None = None
     """Of the median over ranks: the least and the greatest of their newest values."""
     among: Curve | None = None
