@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -275,6 +276,41 @@ def test_a_slow_server_is_left_in_time() -> None:
             get(f"{address}/metrics", timeout=0.2)
         assert time.monotonic() - began < 10
         release.set()
+
+
+def test_a_name_server_that_does_not_answer_is_left_in_time_and_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, asked, known = threading.Event(), [], socket.getaddrinfo
+
+    def slow(host: str, *args: Any, **named: Any) -> Any:
+        if host == "127.0.0.1":
+            return known(host, *args, **named)
+        asked.append(host)
+        over.wait(20)
+        return known("127.0.0.1", *args, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with serve([tokens(1)]) as (address, _):
+        url = f"http://box.example:{urlsplit(address).port}/metrics"
+        fetch, began = Fetch(SystemClock()), time.monotonic()
+        for _ in range(2):
+            with pytest.raises(FetchError, match="its name is not resolved in time"):
+                fetch.get(url, 0.1)
+        assert time.monotonic() - began < 10
+        over.set()
+        assert "generation_tokens" in fetch.get(url, 20).text
+        assert asked == ["box.example"], "a question that is open is not asked again"
+        fetch.close()
+
+
+def test_a_name_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(FetchError, match="no such host"):
+        Fetch(SystemClock()).get("http://nowhere.example/metrics", 5)
 
 
 @contextmanager

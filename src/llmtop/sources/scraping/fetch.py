@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from llmtop import __version__
 from llmtop.clock import Clock
+from llmtop.sources.scraping.dial import Dial, LookupTimeoutError
 
 MAX_BYTES = 32 << 20
 """Of a page, unpacked: six times the largest that a proxy with many labels was seen to send."""
@@ -61,6 +62,7 @@ class Fetch:
     _connection: http.client.HTTPConnection | None = None
     _place: tuple[str, str] = ("", "")
     _context: ssl.SSLContext | None = field(default=None, repr=False)
+    _dial: Dial = field(default_factory=Dial, repr=False)
 
     def get(self, url: str, timeout: float) -> Answer:
         """Return the answer to a GET, one redirect followed.
@@ -133,20 +135,25 @@ class Fetch:
         return headers
 
     def _connect(self, parts: SplitResult, deadline: float) -> http.client.HTTPConnection:
-        left = self._left(deadline)
-        if self._connection is not None:
-            if self._connection.sock is not None:
-                self._connection.sock.settimeout(left)
-            return self._connection
-        host, port = parts.hostname or "", parts.port
-        if parts.scheme == "https":
-            self._connection = http.client.HTTPSConnection(
-                host, port, timeout=left, context=self._tls()
+        left = partial(self._left, deadline)
+        kept = self._connection
+        if kept is not None and kept.sock is not None:
+            kept.sock.settimeout(left())
+            return kept
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        connection = self._connection = (
+            http.client.HTTPSConnection(host, parts.port, context=self._tls()) if secure
+            else http.client.HTTPConnection(host, parts.port)
+        )
+        connection.auto_open = 0
+        connection.sock = self._dial.connect(connection.host, connection.port, left)
+        if secure:
+            connection.sock.settimeout(left())
+            connection.sock = self._tls().wrap_socket(
+                connection.sock, server_hostname=connection.host
             )
-        else:
-            self._connection = http.client.HTTPConnection(host, port, timeout=left)
         self._place = parts.scheme, parts.netloc
-        return self._connection
+        return connection
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:
@@ -215,6 +222,8 @@ class _InTime(io.RawIOBase):
 
 def reason(error: Exception) -> str:
     """Return in a few words why there was no answer."""
+    if isinstance(error, LookupTimeoutError):
+        return "its name is not resolved in time"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
