@@ -127,6 +127,18 @@ def test_the_delivery_of_ones_own_is_read(tmp_path: Path) -> None:
     assert [sink.name for sink in read_sinks(path, read_config(path).delivery)] == ["team", "page"]
 
 
+def test_the_limits_of_kept_runs_are_read(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(\[runs\].*?)```", README.read_text(encoding="utf-8"), re.S)
+    assert found
+    path = tmp_path / "config.toml"
+    path.write_text(found.group(1), encoding="utf-8")
+    from llmtop.config import read_config
+    from llmtop.keep.limits import KEYS, Limits, read_limits
+
+    assert read_limits(path, read_config(path).runs) == Limits(4 << 30, 90 * 86_400.0, True)
+    assert all(f"\n{key} = " in found.group(1) for key in KEYS)
+
+
 def test_every_option_is_in_help() -> None:
     done = subprocess.run([sys.executable, "-m", "llmtop", "--help"], capture_output=True,
                           text=True, timeout=30, check=True)

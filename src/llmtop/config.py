@@ -18,7 +18,7 @@ tomllib: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "toml
 VARIABLE = "LLMTOP_CONFIG"
 MAX_BYTES = 1 << 20
 """A config file is typed by hand."""
-TOP_KEYS = ("slo", "formats", "delivery")
+TOP_KEYS = ("slo", "formats", "delivery", "runs")
 FORMAT_KEYS = ("pattern", "units", "phase")
 PHASES = ("train", "eval", "serve")
 NO_METRICS = frozenset(("step", "time", "rank"))
@@ -47,6 +47,8 @@ class Config:
     """Latencies promised, as after --slo."""
     delivery: Mapping[str, Any] = field(default_factory=dict)
     """Where alerts go: tables by name, judged by who delivers them."""
+    runs: Mapping[str, Any] = field(default_factory=dict)
+    """Which runs are kept on disk and how many, judged by who keeps them."""
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -83,7 +85,8 @@ def read_config(path: Path | None = None) -> Config:
     if not isinstance(slo, str):
         raise ConfigError(f'{path}: slo: a text is needed, such as "ttft=200ms,itl=50ms"')
     own = tuple(_format(path, name, value) for name, value in formats.items())
-    return Config(path, own, slo, _table(path, "delivery", table.get("delivery", {})))
+    delivery, runs = (_table(path, key, table.get(key, {})) for key in ("delivery", "runs"))
+    return Config(path, own, slo, delivery, runs)
 
 
 def _format(path: Path, name: str, value: Any) -> FormatConfig:

@@ -24,8 +24,9 @@ def rendezvous() -> Iterator[Path]:
 
 
 @pytest.fixture
-def environment(rendezvous: Path) -> dict[str, str]:
-    return {**os.environ, "LLMTOP_DIR": str(rendezvous), "COLUMNS": "100"}
+def environment(rendezvous: Path, tmp_path: Path) -> dict[str, str]:
+    state = str(tmp_path / "state")
+    return {**os.environ, "LLMTOP_DIR": str(rendezvous), "COLUMNS": "100", "XDG_STATE_HOME": state}
 
 
 @pytest.fixture

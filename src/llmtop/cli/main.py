@@ -77,6 +77,17 @@ def _run(argv: list[str]) -> int:
         return run_serve(options)
     if options.listen or options.prometheus:
         raise UsageError(f"{'--listen' if options.listen else '--prometheus'} is for llmtop serve")
+    if word in ("runs", "rm"):
+        from llmtop.cli.runs import run_list, run_remove
+
+        return run_list(rest, options) if word == "runs" else run_remove(rest, options)
+    if word == "open":
+        from llmtop.cli.runs import open_run
+
+        options.sources, options.source, options.state = open_run(rest, options), [], ""
+    from llmtop.cli.kept import remembers
+
+    options.remember = remembers(options)
     if not (options.once or options.json or sys.stdout.isatty()):
         say("stdout is not a terminal, so this is --once")
         options.once = True
@@ -87,12 +98,12 @@ def _run(argv: list[str]) -> int:
 
         return run_demo(options)
     if mark:
-        if options.source:
-            raise UsageError(f"either {options.source[0]!r} or a command after --, not both")
+        if word:
+            raise UsageError(f"either {word!r} or a command after --, not both")
         from llmtop.cli.command import run_command
 
         return run_command(options)
-    if options.source or options.format:
+    if options.sources is None and (options.source or options.format):
         from llmtop.cli.watch import open_named
 
         # Before the screen: a wrong name is said where it was typed.

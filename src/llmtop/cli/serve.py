@@ -36,6 +36,7 @@ def run_serve(options: argparse.Namespace) -> int:
     Raises:
         UsageError: an address cannot be listened at, or must not be without keys.
     """
+    from llmtop.cli.kept import keeping
     from llmtop.cli.local import local_sources
     from llmtop.cli.prometheus import exporter
     from llmtop.cli.watch import open_named
@@ -61,8 +62,9 @@ def run_serve(options: argparse.Namespace) -> int:
         watcher = threading.Thread(
             target=_watch, args=(relay, listeners, stop, page.notice), daemon=True
         )
-        watcher.start()
-        relay.run(stop)
+        with keeping(options, relay, [*sources, *listeners]):
+            watcher.start()
+            relay.run(stop)
     return 0
 
 

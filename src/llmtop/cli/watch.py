@@ -30,6 +30,10 @@ def build_engine(options: argparse.Namespace) -> Engine:
     # Only a screen tells alerts of its own accord, so only it has to remember what it told.
     remember = getattr(options, "screen", False)
     alerts = build_alerts(options, remember=remember)
+    if remember and options.remember:
+        from llmtop.cli.kept import remembering
+
+        return remembering(options, sources, clock, alerts)
     return Engine(Store(memory_bytes=options.memory_bytes), sources, clock, alerts)
 
 
@@ -63,7 +67,12 @@ def run_watch(options: argparse.Namespace) -> int:
     options.screen = True
     fps = options.fps or (FPS_SSH if over_ssh else FPS_LOCAL)
     slos = limits(options)
-    return run_app(lambda: LlmtopApp(
-        lambda: build_engine(options), fps=fps, theme=options.theme, slos=slos,
-        deliver=lambda: build_delivery(options, SystemClock()),
-    ))  # fmt: skip
+    options.close = None
+    try:
+        return run_app(lambda: LlmtopApp(
+            lambda: build_engine(options), fps=fps, theme=options.theme, slos=slos,
+            deliver=lambda: build_delivery(options, SystemClock()),
+        ))  # fmt: skip
+    finally:
+        if options.close is not None:
+            options.close()

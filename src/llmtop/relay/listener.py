@@ -15,6 +15,7 @@ from llmtop.errors import SourceError, WireError
 from llmtop.relay.outlet import Outlet
 from llmtop.relay.peers import Peers
 from llmtop.relay.zap import Guard
+from llmtop.samples import Batch
 from llmtop.sources.hub import OPTIONS, Hub
 from llmtop.wire import Frame, Kind, pack, unpack
 
@@ -82,6 +83,10 @@ class Listener(Hub):
                 self._outlets.clear()
                 if path is not None:
                     path.unlink(missing_ok=True)
+
+    def _past(self, directory: Path) -> Iterator[Batch]:
+        """Yield nothing: what ended before is told by the hub of this user's runs."""
+        return iter(())
 
     def _sort(self, identity: bytes, data: bytes) -> None:
         """Give a frame to whom it is for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmtop.wire import Kind
@@ -39,9 +39,13 @@ class Log:
         self.first = 0
         self.next = 0
         self.bytes = 0
+        self.hear: Callable[[Entry], None] | None = None
+        """Who is told of each entry as it comes."""
 
     def append(self, entry: Entry) -> None:
         """Add an entry and let the oldest go."""
+        if self.hear is not None:
+            self.hear(entry)
         self._entries[self.next] = entry
         self.next += 1
         self.bytes += len(entry.frame) + ENTRY_OVERHEAD

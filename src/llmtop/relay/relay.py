@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from llmtop.clock import Clock
 from llmtop.engine import Engine
@@ -31,17 +32,40 @@ MAX_HAVE = 4096
 """Sessions a viewer may say it has: as many as a hub knows."""
 
 
+class Keeping(Protocol):
+    """Whoever keeps what is passed on."""
+
+    def turn(self, store: Store, mono: float) -> None:
+        """Do what is due at `mono` (seconds)."""
+        ...
+
+
 class PublishedStore(Store):
     """A store that passes on whatever is applied to it."""
 
     def __init__(self, channels: Channels, clock: Clock, *, memory_bytes: int) -> None:
         super().__init__(memory_bytes=memory_bytes)
+        self.keeper: Keeping | None = None
         self._channels, self._clock = channels, clock
 
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw, and put it into the log."""
         super().apply(source, batch, now)
         self._channels.take(source, batch, self._clock.monotonic())
+
+    def tick(self, now: float) -> None:
+        """Bring the states of runs up to date, and let them be kept."""
+        super().tick(now)
+        if self.keeper is not None:
+            self.keeper.turn(self, self._clock.monotonic())
+
+
+def pass_on(sources: Iterable[Source]) -> None:
+    """Have sources that read frames hand them on with what they read from them."""
+    for source in sources:
+        intake = getattr(source, "intake", None)
+        if isinstance(intake, Intake):
+            intake.keep_frames = True
 
 
 class Relay:
@@ -65,10 +89,7 @@ class Relay:
         self.viewers: dict[Outlet, Viewer] = {}
         self._clock, self._listeners = clock, listeners
         every = [*sources, *listeners]
-        for source in every:
-            intake = getattr(source, "intake", None)
-            if isinstance(intake, Intake):
-                intake.keep_frames = True
+        pass_on(every)
         store = PublishedStore(self.channels, clock, memory_bytes=memory_bytes)
         # What numbers mean is worked out where they are looked at.
         self.engine = Engine(store, every, clock, rules=False)

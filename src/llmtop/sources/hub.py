@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ class Hub:
         self._take = self.intake.frame
         self._messages: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=MAX_MESSAGES)
         self._poll_milliseconds = POLL_MILLISECONDS
+        self.kept: Callable[[Intake], Iterator[Batch]] | None = None
+        """Gives the intake what was kept of earlier lives of this hub."""
         self._tail = False
         """The rest of a message of too many parts is still to be read."""
 
@@ -102,6 +104,9 @@ class Hub:
         with self._bound() as (socket, path):
             self._tail = False
             yield Batch()
+            if self.kept is not None:
+                yield from self.kept(self.intake)
+                self.kept = None
             if path is not None:
                 yield from self._past(path.parent)
             started = ticked = turned = self._clock.monotonic()

@@ -159,11 +159,11 @@ class Intake:
             session = Session(info, frame.session, identity, self.mono, self.now, Sequence(first))
             self._known.make_room()
             self.sessions[frame.session] = session
-            session.relayed, session.own = hello.get("role") == "relay", hello.get("own") is True
-            session.birth = None if session.relayed else local_birth(info)
             self.introduced = self.mono
         else:
             self._resume(session, info, first)
+        session.relayed, session.own = hello.get("role") == "relay", hello.get("own") is True
+        session.birth = None if session.relayed else local_birth(info)
         self._strangers.forget(identity)
         self._hear(session, identity)
         if session.over != "ended":

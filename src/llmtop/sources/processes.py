@@ -39,6 +39,9 @@ def local_birth(info: RunInfo) -> float | None:
 
     A host of another name, or a process number that means nothing here (a container's), cannot.
     """
-    if not info.pid or info.host not in (socket.gethostname(), os.uname().nodename):
-        return None
-    return birth(info.pid)
+    return birth(info.pid) if info.pid and is_here(info.host) else None
+
+
+def is_here(host: str) -> bool:
+    """Tell whether `host` is the name of this machine."""
+    return host in (socket.gethostname(), os.uname().nodename)

@@ -13,6 +13,7 @@ from llmtop.store import buckets, rings
 from llmtop.store.bucketed import BucketedSeries
 from llmtop.store.histogram import ORDERS, order_of_bins, orders
 from llmtop.store.points import Points
+from llmtop.store.runs import Run
 from llmtop.store.series import EVERYTHING, Series
 from llmtop.store.store import Store
 from llmtop.store.table import NO_STEP_LOW
@@ -37,6 +38,12 @@ def is_settled(store: Store, source: int, key: str) -> bool:
     """Tell whether no point of a session waits for the store to decide on a rollback."""
     session = store._sessions.find(source, key)
     return session is None or session.held_since is None
+
+
+def run_of(store: Store, source: int, key: str) -> Run | None:
+    """Return the run that a session belongs to."""
+    session = store._sessions.find(source, key)
+    return None if session is None else session.run
 
 
 def replicas(store: Store, source: int, key: str) -> Iterator[Replica]:

@@ -1,0 +1,195 @@
+"""One run's file: an SQLite database with its sessions, DATA as it came, and what was folded.
+
+A row of DATA is some frames of one session, one after another as on the wire.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmtop.errors import ConfigError
+from llmtop.keep.fold import BIN_DTYPE, ENDS_DTYPE, Folded
+from llmtop.keep.page import Known, Page, Told
+from llmtop.samples import BUCKET_DTYPE
+from llmtop.wire import Kind
+
+VERSION = 1
+BUSY_SECONDS = 5.0
+"""How long a reader waits for a writer: far longer than a second's worth takes."""
+SCHEMA = """
+PRAGMA auto_vacuum = incremental;
+BEGIN;
+CREATE TABLE about (summary TEXT);
+CREATE TABLE sessions (number INTEGER PRIMARY KEY, key TEXT UNIQUE, origin TEXT, hello TEXT,
+                       definitions TEXT, bye BLOB, next INTEGER, rows BLOB, bins BLOB, ends BLOB);
+CREATE TABLE data (place INTEGER PRIMARY KEY, session INTEGER, first INTEGER, last INTEGER,
+                   frames BLOB);
+CREATE TABLE said (place INTEGER PRIMARY KEY, session INTEGER, kind INTEGER, seq INTEGER,
+                   frame BLOB);
+INSERT INTO about VALUES ('{}');
+PRAGMA user_version = 1;
+COMMIT;
+"""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a file into one line.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        yield
+    except (sqlite3.Error, ValueError, KeyError, TypeError, IndexError) as error:
+        text = str(error) or type(error).__name__
+        raise ConfigError(f"{path}: cannot be read: {text}") from None
+
+
+class Book:
+    """A run's file, open for reading or by its one writer."""
+
+    def __init__(self, path: Path, *, write: bool = False, look: bool = True) -> None:
+        """Open a file; one that is missing is made where it is to be written.
+
+        Args:
+            path: The file.
+            write: It is to be written.
+            look: Its sessions are to be known, not just its summary.
+
+        Raises:
+            ConfigError: it is no file of ours, damaged, or of a newer llmtop.
+            sqlite3.Error: it cannot be made.
+        """
+        self.path = path
+        self.exact = 0
+        """Bytes of DATA."""
+        self.sessions: dict[str, Known] = {}
+        self._write = write
+        if write and not path.exists():
+            # SQLite gives what lies beside it the mode it finds.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        mode = "rw" if write else "ro"
+        self.base = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
+            isolation_level=None, check_same_thread=False,
+        )
+        try:
+            self._begin(write, look)
+        except BaseException:
+            self.base.close()
+            raise
+
+    def _begin(self, write: bool, look: bool) -> None:
+        with readable(self.path):
+            (version,) = self.base.execute("PRAGMA user_version").fetchone()
+            fresh = not version and not self.base.execute("SELECT * FROM sqlite_master").fetchone()
+        if fresh and write:
+            self.base.executescript(SCHEMA)
+        elif version != VERSION:
+            what = "of a newer llmtop" if version > VERSION else "no run"
+            raise ConfigError(f"{self.path}: {what}")
+        if write:
+            # Power may take the last seconds, but not the file; a kill takes nothing committed.
+            self.base.execute("PRAGMA journal_mode = wal")
+            self.base.execute("PRAGMA synchronous = normal")
+        if look:
+            with readable(self.path):
+                self._look()
+
+    def _look(self) -> None:
+        """Read what is there of each session, DATA itself left out."""
+        ask = self.base.execute
+        keys = {}
+        for number, key, origin, hello, defs, bye, upcoming, folded in ask(
+            "SELECT number, key, origin, hello, definitions, bye, next, length(rows) FROM sessions"
+        ):
+            definitions = {int(entry[0]): entry for entry in json.loads(defs)}
+            self.sessions[key] = keys[number] = Known(
+                number, origin, json.loads(hello), definitions, bye, upcoming, bool(folded),
+                historic=False, saved=(hello, defs, bye),
+            )
+        for number, last, size in ask(
+            "SELECT session, max(last), sum(length(frames)) FROM data GROUP BY session"
+        ):
+            keys[number].next = max(keys[number].next, last + 1)
+            self.exact += size
+        newest = "SELECT session, max(seq) FROM said WHERE kind = ? GROUP BY session"
+        for number, seq in ask(newest, (Kind.EVENT,)):
+            keys[number].events = seq
+        for number, seq in ask(newest, (Kind.COUNTS,)):
+            keys[number].counted = seq * 1e-6
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a list tells of the run.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        with readable(self.path):
+            found = json.loads(self.base.execute("SELECT summary FROM about").fetchone()[0])
+            return found if isinstance(found, dict) else {}
+
+    def folded(self, number: int) -> Folded:
+        """Return what was folded of a session."""
+        rows, bins, ends = self.base.execute(
+            "SELECT rows, bins, ends FROM sessions WHERE number = ?", (number,)
+        ).fetchone()
+        return Folded(
+            np.frombuffer(rows, BUCKET_DTYPE), np.frombuffer(bins, BIN_DTYPE),
+            np.frombuffer(ends, ENDS_DTYPE),
+        )
+
+    def put_folded(self, number: int, folded: Folded) -> None:
+        """Replace what was folded of a session."""
+        self.base.execute(
+            "UPDATE sessions SET rows = ?, bins = ?, ends = ? WHERE number = ?",
+            (*(part.tobytes() for part in folded), number),
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do all of something or nothing of it.
+
+        Raises:
+            sqlite3.Error: it could not be done; the book is to be opened anew.
+        """
+        self.base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.base.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self.base.execute("ROLLBACK")
+            raise
+
+    def write(self, told: Iterable[Told], summary: Mapping[str, Any]) -> bool:
+        """Take what is new in some frames; tell whether anything is.
+
+        Raises:
+            sqlite3.Error: it could not be written; the book is to be opened anew.
+        """
+        page = Page(self)
+        for one in told:
+            page.take(one)
+        if not page:
+            return False
+        with self.transaction():
+            page.write()
+            self.base.execute("UPDATE about SET summary = ?", (json.dumps(summary),))
+        return True
+
+    def close(self) -> None:
+        """Close it; who has written leaves one file, which a reader needs nothing beside."""
+        with suppress(sqlite3.Error):
+            if self._write:
+                self.base.execute("PRAGMA journal_mode = delete")
+        self.base.close()

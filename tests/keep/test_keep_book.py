@@ -1,0 +1,164 @@
+"""A run's file gives back what was written to it: once, in order, however it came."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from keep.telling import bye, data, defs, event, hello, kinds, loaded, points_in, write
+from llmtop.errors import ConfigError
+from llmtop.keep.book import Book
+from llmtop.keep.trim import trim
+from llmtop.wire import Kind
+
+VALUES = st.floats(allow_nan=False)
+POINTS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 4000), st.integers(-1, 9), VALUES),
+    min_size=1, max_size=5,
+)  # fmt: skip
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_comes_back_is_what_was_told_whatever_was_told_twice(
+    tmp_path: Path, draw: st.DataObject
+) -> None:
+    path = tmp_path / "12345678.run"
+    path.unlink(missing_ok=True)
+    frames = draw.draw(st.lists(st.tuples(st.integers(1, 2), POINTS), max_size=12))
+    seqs = {1: 0, 2: 0}
+    told = []
+    for session, points in frames:
+        told.append(data(session, seqs[session], points))
+        seqs[session] += 1
+    opening = [one for session in (1, 2)
+               for one in (hello(session, rank=session), defs(session, "0", "1", "2"))]
+    at, pages = 0, [opening]
+    while at < len(told):
+        # A monitor that was started again is told from somewhere before what is there already.
+        again = draw.draw(st.integers(0, at))
+        upto = draw.draw(st.integers(at + 1, len(told)))
+        pages.append([*opening, *told[again:upto]])
+        at = upto
+    write(path, *pages)
+    wanted = [
+        (f"{session:016x}", (sid, float(time), step, value))
+        for session, points in frames for sid, time, step, value in points
+    ]  # fmt: skip
+    found = points_in(path)
+    for session in ("0000000000000001", "0000000000000002"):
+        for sid in range(3):
+            mine = [[point for name, point in some if name == session and point[0] == sid]
+                    for some in (found, wanted)]
+            assert mine[0] == mine[1]
+
+
+def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    told = [hello(1), defs(1, "0"), data(1, 0, [(0, 1.0, 1, 2.0)]), event(1, 1, "saved"), bye(1)]
+    write(path, told)
+    before = path.read_bytes()
+    book = Book(path, write=True)
+    assert not book.write(told, {"name": "other"})
+    book.close()
+    book = Book(path)
+    assert book.summary() == {"name": "run"}
+    book.close()
+    assert len(path.read_bytes()) == len(before)
+
+
+def test_what_is_told_anew_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    write(path, [hello(1), defs(1, "0"), data(1, 0, [(0, 1.0, 1, 2.0)]), event(1, 1, "old")],
+          [hello(1)._replace(anew=True), defs(1, "0"), data(1, 7, [(0, 2.0, 2, 3.0)])])
+    assert points_in(path) == [("0000000000000001", (0, 2.0, 2, 3.0))]
+    assert Kind.EVENT not in kinds(path)
+
+
+def test_a_gap_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    write(path, [hello(1), defs(1, "0"), data(1, 0, [(0, 1.0, 1, 2.0)])],
+          [data(1, 5, [(0, 2.0, 2, 3.0)])])
+    assert [point[2] for _, point in points_in(path)] == [1, 2]
+
+
+def test_a_long_run_is_folded_and_keeps_its_shape_and_what_is_recent(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    book = Book(path, write=True)
+    book.write([hello(1), defs(1, "loss", "acc")], {})
+    step, room = 0, 1 << 20
+    for page in range(40):
+        told = []
+        for seq in range(page * 20, page * 20 + 20):
+            points = [(sid, 1e-3 * (step + at), step + at, spike(step + at) + sid)
+                      for at in range(50) for sid in (0, 1)]
+            step += 50
+            told.append(data(1, seq, points))
+        book.write(told, {})
+        trim(book, room)
+        assert book.exact <= room
+    book.close()
+    assert path.stat().st_size < 3 * room
+    [run] = loaded(path).runs
+    [loss] = run.find("loss")
+    assert (loss.n, loss.first.step, loss.last.step) == (40_000, 0, 39_999)
+    assert (loss.max, loss.min) == (1000.0, 0.0)
+    assert loss.sum == pytest.approx(1000.0 + sum(1 / (1 + n) for n in range(40_000)) - 1.0 / 778)
+    assert kinds(path).count(Kind.DATA) > 200
+
+
+def spike(step: int) -> float:
+    return 1000.0 if step == 777 else 0.0 if step == 39_999 else 1 / (1 + step)
+
+
+def test_a_distribution_keeps_its_percentiles(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    book = Book(path, write=True)
+    book.write([hello(1), defs(1, "ttft_seconds", kind="distribution")], {})
+    for seq in range(200):
+        points = [(0, seq * 0.1, -1, 0.001 * (1 + (seq * 100 + at) % 1000)) for at in range(100)]
+        book.write([data(1, seq, points)], {})
+    while trim(book, 1 << 14):
+        pass
+    book.close()
+    [run] = loaded(path).runs
+    [ttft] = run.find("ttft_seconds")
+    assert ttft.n == 20_000
+    assert ttft.quantiles((0.5, 0.99)).values == pytest.approx([0.5, 0.99], rel=0.01)
+
+
+def test_values_that_are_no_numbers_stay_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    book = Book(path, write=True)
+    book.write([hello(1), defs(1, "loss")], {})
+    for seq in range(100):
+        value = float("nan") if seq % 10 == 3 else 1e300 if seq == 50 else float(seq)
+        book.write([data(1, seq, [(0, float(seq), seq, value)])], {})
+    while trim(book, 1000):
+        pass
+    book.close()
+    [run] = loaded(path).runs
+    [loss] = run.find("loss")
+    assert (loss.n, loss.nonfinite) == (100, 10)
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0", b"nonsense" * 100])
+def test_what_is_no_run_is_said_in_a_line(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "12345678.run"
+    path.write_bytes(damage)
+    with pytest.raises(ConfigError, match=r"^\S*12345678\.run: [^\n]*$"):
+        Book(path)
+
+
+def test_a_file_of_a_newer_llmtop_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    write(path, [hello(1)])
+    base = sqlite3.connect(path)
+    base.execute("PRAGMA user_version = 99")
+    base.close()
+    with pytest.raises(ConfigError, match="newer"):
+        Book(path, write=True)
