@@ -43,7 +43,9 @@ def test_every_rule_names_a_metric_of_the_vocabulary() -> None:
     ("sglang:num_running_reqs", "requests_running"),
     ("trtllm_kv_cache_utilization", "kv_cache_usage"),
     ("lmdeploy:gpu_cache_usage_perc", "kv_cache_usage"),
-    ("tgi_queue_size", "requests_waiting"), ("llamacpp:requests_deferred", "requests_waiting"),
+    ("tgi_queue_size", "requests_waiting"), ("te_queue_size", "requests_waiting"),
+    ("sglang:avg_request_queue_latency", "queue_mean_seconds"),
+    ("llamacpp:requests_deferred", "requests_waiting"),
     ("dynamo_frontend_queued_requests", "requests_waiting"),
     ("dynamo_component_gpu_cache_usage_percent", "kv_cache_usage"),
     ("litellm_in_flight_requests", "requests_running"),
@@ -63,6 +65,7 @@ def test_gauges_by_old_and_new_names(old: str, metric: str) -> None:
     ("sglang:time_to_first_token_seconds", "ttft_seconds"),
     ("trtllm_time_per_output_token_seconds", "tpot_seconds"),
     ("tgi_request_mean_time_per_token_duration", "tpot_seconds"),
+    ("te_request_duration", "e2e_seconds"), ("te_request_queue_duration", "queue_seconds"),
     ("dynamo_frontend_request_duration_seconds", "e2e_seconds"),
     ("litellm_request_total_latency_metric", "e2e_seconds"),
     ("llm_d_epp_request_ttft_seconds", "ttft_seconds"),
@@ -143,6 +146,28 @@ def test_legacy_twins_of_llm_d_are_counted_once() -> None:
         return sample("llm_d_epp_request_total", n) + sample("inference_objective_request_total", n)
 
     assert watch(page(0), page(50)).grew("requests") == pytest.approx(50)
+
+
+@pytest.mark.parametrize("prefix", ["llm_d_epp_", "llm_d_router_epp_", "inference_extension_"])
+def test_the_prefix_hits_of_llm_d_are_the_mean_of_its_lookups(prefix: str) -> None:
+    name = f"{prefix}prefix_indexer_hit_ratio"
+    found = watch(histogram(name, [5, 0, 0, 0, 0], 0), histogram(name, [5, 0, 10, 0, 0], 6))
+    assert found.run.tags["engine"] == "llm-d"
+    assert found.last("prefix_cache_hit_rate") == pytest.approx(0.6)
+
+
+def test_failures_of_an_embedding_server_are_errors_unless_the_client_left() -> None:
+    def page(n: int) -> str:
+        return (sample("te_request_count", 100 * n, 'method="batch"')
+                + sample("te_request_failure", 5 * n, 'err="overloaded"')
+                + sample("te_request_failure", 2 * n, 'err="dropped"')
+                + histogram("te_request_input_length", [0, 0, 0, n, 0], 40 * n))
+
+    found = watch(page(0), page(1))
+    assert {name: found.grew(name) for name in ("requests", "errors", "cancelled",
+                                                "prompt_tokens")} == {
+        "requests": 100, "errors": 5, "cancelled": 2, "prompt_tokens": 40}
+    assert "no tokens" in found.run.tags["missing"]["itl_seconds"]
 
 
 def test_a_sentinel_is_no_value() -> None:

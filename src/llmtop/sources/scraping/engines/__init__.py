@@ -11,11 +11,11 @@ from llmtop.sources.scraping.engines.routers import (
     RAY_SERVE,
 )
 from llmtop.sources.scraping.engines.sglang import SGLANG
-from llmtop.sources.scraping.engines.tgi import LLAMACPP, TGI, TRITON
+from llmtop.sources.scraping.engines.tgi import LLAMACPP, TEI, TGI, TRITON
 from llmtop.sources.scraping.engines.vllm import LMDEPLOY, TENSORRT_LLM, VLLM
 
 ENGINES: tuple[Engine, ...] = (
-    VLLM, SGLANG, TENSORRT_LLM, LMDEPLOY, TGI, LLAMACPP, TRITON, DYNAMO, DYNAMO_WORKER, LITELLM,
+    VLLM, SGLANG, TENSORRT_LLM, LMDEPLOY, TGI, TEI, LLAMACPP, TRITON, DYNAMO, DYNAMO_WORKER, LITELLM,
     LLM_D, RAY_SERVE, DCGM, LLMTOP_TRAIN, LLMTOP_SERVE, LLMTOP_HOST,
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ added over both.
 
 from __future__ import annotations
 
-from llmtop.sources.scraping.engines.base import Engine, counter, gauge, histogram, share
+from llmtop.sources.scraping.engines.base import Engine, counter, gauge, histogram, mean, share
 
 DYNAMO = Engine(
     "Dynamo", ("dynamo_frontend_",),
@@ -66,7 +66,7 @@ LITELLM = Engine(
 )  # fmt: skip
 
 LLM_D = Engine(
-    "llm-d", ("llm_d_epp_", "llm_d_inference_scheduler_", "inference_objective_",
+    "llm-d", ("llm_d_epp_", "llm_d_router_epp_", "llm_d_inference_scheduler_", "inference_objective_",
               "inference_extension_", "inference_pool_"),
     (
         histogram("ttft_seconds", "request_ttft_seconds{streaming=true}", "request_ttft_seconds"),
@@ -81,6 +81,8 @@ LLM_D = Engine(
         gauge("requests_running", "request_running", "running_requests"),
         gauge("requests_waiting", "flow_control_queue_size"),
         share("kv_cache_usage", "average_kv_cache_utilization"),
+        mean("prefix_cache_hit_rate", "prefix_indexer_hit_ratio_sum",
+             "prefix_indexer_hit_ratio_count"),
         gauge("ready_endpoints", "ready_endpoints", "ready_pods"),
     ),
     model_labels=("model_name", "target_model_name", "model"),

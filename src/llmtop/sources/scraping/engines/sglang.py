@@ -20,6 +20,7 @@ SGLANG = Engine(
         histogram("tpot_seconds", "request_time_per_output_token_seconds"),
         histogram("e2e_seconds", "e2e_request_latency_seconds"),
         histogram("queue_seconds", "queue_time_seconds"),
+        gauge("queue_mean_seconds", f"avg_request_queue_latency{{{ONE}}}", how="mean"),
         counter("prompt_tokens", f"realtime_tokens{{mode=prefill_.*,{ONE}}}", "prompt_tokens"),
         counter("prefill_tokens", f"realtime_tokens{{mode=prefill_compute,{ONE}}}"),
         counter("generated_tokens", f"realtime_tokens{{mode=decode,{ONE}}}", "generation_tokens"),

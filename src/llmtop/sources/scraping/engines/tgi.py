@@ -1,4 +1,4 @@
-"""Text Generation Inference v3, llama.cpp's server, and Triton with its TensorRT-LLM backend.
+"""Text Generation and Text Embeddings Inference, llama.cpp's server, Triton with TensorRT-LLM.
 
 llama.cpp's gauges of speed are averages since whoever looked last, so only its counters are read.
 Triton counts microseconds; what it has no histogram of, has a mean only.
@@ -28,6 +28,26 @@ TGI = Engine(
         "itl_seconds": "TGI tells no gaps between tokens, but TPOT",
         "kv_cache_usage": "TGI does not tell how full its KV cache is",
         "preemptions": "TGI does not count preemptions",
+    },
+)  # fmt: skip
+
+_EMBEDS = "TEI computes embeddings and generates no tokens"
+TEI = Engine(
+    "TEI", ("te_",),
+    (
+        histogram("e2e_seconds", "request_duration"),
+        histogram("queue_seconds", "request_queue_duration"),
+        counter("prompt_tokens", "request_input_length_sum"),
+        counter("requests", "request_count"),
+        counter("errors", "request_failure{err=(?!dropped).*}"),
+        counter("cancelled", "request_failure{err=dropped}"),
+        gauge("requests_waiting", "queue_size"),
+    ),
+    lacks={
+        **dict.fromkeys(("ttft_seconds", "itl_seconds", "tpot_seconds", "generated_tokens"),
+                        _EMBEDS),
+        "kv_cache_usage": "TEI has no KV cache",
+        "requests_running": "TEI tells how many wait, not how many run",
     },
 )  # fmt: skip
 
