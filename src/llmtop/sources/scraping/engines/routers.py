@@ -66,8 +66,8 @@ LITELLM = Engine(
 )  # fmt: skip
 
 LLM_D = Engine(
-    "llm-d", ("llm_d_epp_", "llm_d_router_epp_", "llm_d_inference_scheduler_", "inference_objective_",
-              "inference_extension_", "inference_pool_"),
+    "llm-d", ("llm_d_epp_", "llm_d_router_epp_", "llm_d_inference_scheduler_",
+              "inference_objective_", "inference_extension_", "inference_pool_"),
     (
         histogram("ttft_seconds", "request_ttft_seconds{streaming=true}", "request_ttft_seconds"),
         histogram("itl_seconds", "request_streaming_itl_seconds"),
