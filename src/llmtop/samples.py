@@ -177,5 +177,7 @@ class Batch:
     status: str | None = None
     """What the source is at or lacks, in a line for the screen; "" nothing, None as before."""
     bucketed: tuple[Bucketed, ...] = ()
+    clocks: tuple[tuple[str, float], ...] = ()
+    """Sessions whose clocks are found to be so many seconds ahead of this machine's."""
     frames: tuple[WireFrame, ...] = ()
     """What `series` and `samples` of wire sessions were read from, where that is passed on."""

@@ -22,7 +22,7 @@ DEFS, history, live.
                     f64 sum; f32 min, max, last, pad}; history that left the replay ring
          8 EVENT    JSON {t, level, text, step?}
          9 HIST     log-linear histogram increments: u32 sid, then count x (u16 bin, u32 count)
-        10 PONG     header only; seq = that of the next DATA
+        10 PONG     header only; seq = that of the next DATA, t0 = the time there (0: not told)
         11 COUNTS   u32 sid; f64 start, stop, sum; then count x {f64 bound; u64 n}: observations a
                     server counted by buckets of its own between two looks at it; the bounds are
                     upper ones, ascending, the last one infinity

@@ -125,3 +125,16 @@ def test_nothing_logged_is_nothing_known() -> None:
     assert np.isnan(seen.speed).all()
     assert seen.slowest is None
     assert seen.outliers == []
+
+
+def test_a_clock_that_is_behind_makes_no_rank_hung() -> None:
+    made = Made()
+    for rank in range(3):
+        made.rank(rank, loss=(np.ones(120 if rank else 40), 0.5))
+    assert made.look().state[0] == fleets.HUNG
+    made.store.apply(0, Batch(clocks=(("r0", -40.0),)), made.now)
+    assert made.run.clock_off() is None
+    assert made.look().state[0] == fleets.LIVE
+    worst = made.run.clock_off()
+    assert worst is not None
+    assert (worst.rank, worst.ahead) == (0, -40.0)

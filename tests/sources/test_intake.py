@@ -358,3 +358,26 @@ def test_records_come_through_as_they_were(rows: list[tuple[int, int, int, float
     dtype = np.dtype([("sid", "<u4"), ("dt", "<u4"), ("step", "<i8"), ("value", "<f8")])
     got = np.frombuffer(frame.payload, dtype)
     assert got.tobytes() == b"".join(struct.pack("<IIqd", *row) for row in rows)
+
+
+def test_a_clock_that_is_off_is_told_once_by_the_quickest_of_its_beats() -> None:
+    wire = Wire()
+    now = wire.intake.now
+
+    def beat(ahead: float) -> tuple[tuple[str, float], ...]:
+        wire.say(pack(Kind.PONG, session=SESSION, seq=0, t0=now + ahead))
+        return wire.take().clocks
+
+    key = f"{SESSION:016x}"
+    assert beat(-30.5) == ((key, -30.5),)
+    assert beat(-30.0) == ((key, -30.0),)
+    assert beat(-34.0) == ()
+    assert beat(-30.05) == ()
+    wire.say(pack(Kind.PONG, session=SESSION, seq=0))
+    wire.say(pack(Kind.PONG, session=SESSION, seq=0, t0=math.nan))
+    wire.say(pack(Kind.PONG, session=SESSION, seq=0, t0=math.inf))
+    assert wire.take().clocks == ()
+    for _ in range(8):
+        told = beat(5.0)
+    assert told == ()
+    assert beat(-1.0) == ()

@@ -9,7 +9,7 @@ from test_panels import check
 from test_ui_keys import running
 
 from llmtop.samples import Batch, RunInfo
-from llmtop.ui.panels import chart, ranks
+from llmtop.ui.panels import chart, header, ranks
 from llmtop.ui.panels.base import Size
 from llmtop.ui.panels.rank_cells import hosts_of, strip
 from llmtop.ui.rows import plain, width
@@ -149,3 +149,33 @@ async def test_a_click_on_a_cell_chooses_its_rank() -> None:
         assert app.view.rank == HUNG
         await pilot.click(strip_panel, offset=(2, 1))
         assert app.view.rank == HUNG
+
+
+def test_clocks_that_differ_are_told_of_the_worst_and_of_the_one_looked_at() -> None:
+    world = fleet()
+    world._apply(clocks=(("rank17", 3.2), ("rank18", -0.4), ("rank30", -2.0)))
+    rows = [plain([row]) for row in ranks.frame(world.scene(rank=30), Size(200, 3))]
+    assert "● clock of node-002 3.2 s ahead and 1 more" in rows[0]
+    assert "clock 2.0 s behind" in rows[2]
+    assert "clock" not in plain(ranks.frame(world.scene(rank=18), Size(200, 3))[2:])
+    alone = World()
+    alone.log(alone.run("far", host="gpu-box"), "loss", np.ones(9))
+    alone._apply(clocks=(("far", 90.0),))
+    assert "clock of gpu-box 90.0 s ahead" in plain(header.frame(alone.scene(), Size(120, 2)))
+
+
+async def test_time_that_goes_back_breaks_no_picture() -> None:
+    world = fleet(16)
+    world.log("rank3", "loss", np.arange(4.0), steps=np.arange(60, 64),
+              times=T0 + np.array([40.0, -3600.0, 20.0, 41.0]))
+    async with running(world) as (app, press, pilot):
+        await press("2", "x", "r")
+        assert app.view.axis == "time"
+        world.clock.now -= 7200
+        world.log("rank3", "loss", np.arange(4.0), steps=np.arange(64, 68),
+                  times=np.full(4, world.clock.now))
+        app.tick()
+        await pilot.pause()
+        drawn = plain(app._board.panels["loss"]._rows)
+        assert sum("\u2800" < char <= "\u28ff" for char in drawn) > 20
+        assert world.store.runs[0].state == "live"

@@ -164,8 +164,8 @@ class Session:
         ]
 
     def beat(self) -> bytes:
-        """Return the PONG that says where the session stands."""
-        return pack(Kind.PONG, session=self.id, seq=self.ring.next)
+        """Return the PONG that says where the session stands, and what time it is here."""
+        return pack(Kind.PONG, session=self.id, seq=self.ring.next, t0=time.time())
 
 
 def printable(text: str) -> str:

@@ -41,6 +41,8 @@ class Channel:
         """Ever passed on."""
         self.events: deque[bytes] = deque(maxlen=MAX_EVENTS)
         self.event_count = 0
+        self.ahead: float | None = None
+        """Seconds by which its clock is ahead of the relay's, None if that is not known."""
         self.ending: bytes | None = None
         """BYE, once it is over."""
 
@@ -97,9 +99,15 @@ class Channel:
         self.ending = pack_json(Kind.BYE, said, session=self.session, seq=self.next)
         return self.ending
 
-    def beat(self, seq: int) -> bytes:
-        """Return the sign of life of a session whose next DATA is `seq`."""
-        return pack(Kind.PONG, session=self.session, seq=seq)
+    def beat(self, seq: int, now: float = 0.0) -> bytes:
+        """Return the sign of life of a session whose next DATA is `seq`.
+
+        Args:
+            seq: The seq.
+            now: The time here, unix seconds; 0 if nothing is to be said of the time there.
+        """
+        t0 = now + self.ahead if now and self.ahead is not None else 0.0
+        return pack(Kind.PONG, session=self.session, seq=seq, t0=t0)
 
     def lost(self, upcoming: int, count: int | None = None) -> bytes:
         """Return the EVENT that says what a viewer will not get before DATA `upcoming`.

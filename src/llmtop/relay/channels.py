@@ -41,7 +41,7 @@ class Channels:
         """Sources with sessions that have no frames."""
         self._beats: dict[Channel, float] = {}
 
-    def take(self, source: int, batch: Batch, mono: float) -> None:
+    def take(self, source: int, batch: Batch, mono: float, now: float = 0.0) -> None:
         """Put into the log what a batch says, in the order in which the store applies it."""
         for info in batch.runs:
             self._introduce(source, info, mono)
@@ -71,8 +71,12 @@ class Channels:
             channel = self.all.get((source, end.run))
             if channel is not None:
                 self._log(channel, Kind.BYE, channel.end(end), mono)
+        for key, ahead in batch.clocks:
+            channel = self.all.get((source, key))
+            if channel is not None:
+                channel.ahead = ahead
         for key in batch.alive:
-            self._beat(self.all.get((source, key)), mono)
+            self._beat(self.all.get((source, key)), mono, now)
 
     def _frames(self, source: int, batch: Batch, kinds: tuple[int, ...], mono: float) -> None:
         """Put frames of wire sessions into the log, in their order."""
@@ -200,9 +204,9 @@ class Channels:
         split = np.split(order, begins)[1:]
         return [(channel, sids[mine], mine) for channel, mine in zip(found, split, strict=True)]
 
-    def _beat(self, channel: Channel | None, mono: float) -> None:
+    def _beat(self, channel: Channel | None, mono: float, now: float) -> None:
         due = channel is not None and mono - self._beats.get(channel, -BEAT_SECONDS) >= BEAT_SECONDS
         if channel is not None and due and channel.ending is None:
             self._beats[channel] = mono
-            self._log(channel, Kind.PONG, channel.beat(channel.next), mono, channel.next)
+            self._log(channel, Kind.PONG, channel.beat(channel.next, now), mono, channel.next)
 

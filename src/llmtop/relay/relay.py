@@ -51,7 +51,7 @@ class PublishedStore(Store):
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw, and put it into the log."""
         super().apply(source, batch, now)
-        self._channels.take(source, batch, self._clock.monotonic())
+        self._channels.take(source, batch, self._clock.monotonic(), now)
 
     def tick(self, now: float) -> None:
         """Bring the states of runs up to date, and let them be kept."""

@@ -120,10 +120,12 @@ def fleet_of(run: Run, pace: Pace, now: float) -> Fleet:
     step[at] = [one.step for one in seen]
     silent = np.full(len(rank), np.nan)
     silent[at] = [max(now - one.last_seen, 0.0) for one in seen]
+    ahead = np.zeros(len(rank))
+    ahead[at] = [one.ahead for one in seen]
     rate, speed = np.full(len(rank), np.nan), np.full(len(rank), np.nan)
     if pace.steps is not None:
         where, paced = _places(pace.steps, rank)
-        rate[where], still = _rates(pace.steps, paced, now)
+        rate[where], still = _rates(pace.steps, paced, now + ahead[where])
         behind = step[where] < step.max(initial=-1)
         hung = where[(state[where] == LIVE) & still & behind]
         state[hung], rate[hung] = HUNG, 0.0
@@ -146,8 +148,14 @@ def _places(group: Group, rank: I8) -> tuple[I8, NDArray[np.bool_]]:
     return at[known], known
 
 
-def _rates(group: Group, paced: NDArray[np.bool_], now: float) -> tuple[F8, NDArray[np.bool_]]:
-    """Return steps a second by the newest points, and which stood still for too long since."""
+def _rates(group: Group, paced: NDArray[np.bool_], now: F8) -> tuple[F8, NDArray[np.bool_]]:
+    """Return steps a second by the newest points, and which stood still for too long since.
+
+    Args:
+        group: series with steps.
+        paced: which of them are meant.
+        now: what time it is by the clock of each.
+    """
     points, held = group.windows(POINTS)
     time, step, held = points.time[paced], points.step[paced], held[paced]
     row, first = np.arange(len(held)), np.maximum(POINTS - held, 0).clip(max=POINTS - 1)

@@ -269,8 +269,7 @@ class Intake:
         self._release(session)
         if session.over == "ended":
             return
-        bye = read_json(frame, dict)
-        reason, text = read_bye(bye)
+        reason, text = read_bye(bye := read_json(frame, dict))
         session.over = "died" if reason == "died" else "ended"
         ended = min(seconds(bye.get("t"), self.now), self.now)
         self._out.ends.append(RunEnd(session.info.key, ended, reason, text))
@@ -282,6 +281,7 @@ class Intake:
             self._answer(session, pack(Kind.PONG, session=session.wire, seq=seq))
 
     def _pong(self, session: Session, frame: Frame) -> None:
+        self._out.clocks += session.clock.heard(session.info.key, frame.t0, self.now)
         if session.upcoming is None:
             session.upcoming = frame.seq
         self._heed(session, session.sequence.behind(frame.seq, self.mono))

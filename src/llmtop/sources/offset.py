@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from llmtop.sources.introduce import LATEST
 
 TOLD_SECONDS = 1.0
 """An offset below is not told: nothing on the screen is finer than a second across hosts."""
+BEATS = 8
+"""Beats that the best is chosen from: a quarter of a minute of them."""
+FINE_SECONDS = 0.1
+"""Differences between two estimates that are none."""
 REMEMBERED = 32
 """Answers that the best is chosen from: half a minute of them."""
 
@@ -14,6 +21,26 @@ REMEMBERED = 32
 class _Answer(NamedTuple):
     round_trip: float
     offset: float
+
+
+class Beats:
+    """The offset of a clock that says what time it is there every two seconds, unasked.
+
+    What is on its way makes it look behind, so the greatest offset of the newest is the best.
+    """
+
+    def __init__(self) -> None:
+        self._offsets: deque[float] = deque(maxlen=BEATS)
+        self._told = 0.0
+
+    def heard(self, key: str, theirs: float, wall: float) -> Iterator[tuple[str, float]]:
+        """Take in what time it is there, 0 if that was not told; yield (key, a new offset)."""
+        if 0 < theirs < LATEST:
+            self._offsets.append(theirs - wall)
+            best = max(self._offsets)
+            if abs(best - self._told) >= FINE_SECONDS:
+                self._told = best
+                yield key, best
 
 
 class Offset:

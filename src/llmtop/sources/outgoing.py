@@ -32,6 +32,7 @@ class Outgoing:
     events: list[Event] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
     frames: list[WireFrame] = field(default_factory=list)
+    clocks: list[tuple[str, float]] = field(default_factory=list)
     alive: tuple[str, ...] = ()
     dropped: int = 0
 
@@ -49,10 +50,11 @@ class Outgoing:
         """Return all of it, None if that is nothing."""
         rows = [part for part in self.history if not isinstance(part, Histogram)]
         some = (self.runs or self.series or self.history or self.counted or samples is not None
-                or self.events or self.ends or self.alive or self.dropped or caught_up)
+                or self.events or self.ends or self.clocks or self.alive or self.dropped
+                or caught_up)
         return Batch(
             tuple(self.runs), tuple(self.series), np.concatenate(rows) if rows else None,
             tuple(part for part in self.history if isinstance(part, Histogram)), samples,
             tuple(self.events), tuple(self.ends), self.alive, self.dropped, caught_up,
-            bucketed=tuple(self.counted), frames=tuple(self.frames),
+            bucketed=tuple(self.counted), clocks=tuple(self.clocks), frames=tuple(self.frames),
         ) if some else None  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from llmtop.samples import Histogram, RunInfo, SeriesInfo
 from llmtop.sources.introduce import Definition
+from llmtop.sources.offset import Beats
 from llmtop.sources.sequence import Sequence
 from llmtop.wire import MAX_SIDS, OVERFLOW_NAME
 
@@ -39,6 +40,8 @@ class Session:
     wall: float
     """Unix seconds of the newest frame."""
     sequence: Sequence
+    clock: Beats = field(default_factory=Beats)
+    """How far its machine's clock is from this one's."""
     birth: float | None = None
     """When its process began, where that can be watched from here."""
     relayed: bool = False

@@ -21,6 +21,8 @@ STALE_GAPS = 3.0
 """A run that logs once in g seconds is stale after this many g: one late step is not an alarm."""
 TAKEOVER_SECONDS = 6.0
 """Silence after which a new session may take a rank over: the heartbeat timeout of the wire."""
+CLOCK_SECONDS = 1.0
+"""What clocks may differ by without a word: nothing on the screen is finer across hosts."""
 MAX_EVENTS = 1000
 """Events kept a run: 40 screens of them."""
 MAX_LOG_LINES = 1000
@@ -54,6 +56,8 @@ class Session:
     """Largest step of this attempt."""
     names: dict[str, int] = field(default_factory=dict)
     """Series ids by name, of this attempt; a series without steps stays through attempts."""
+    ahead: float = 0.0
+    """Seconds by which its machine's clock is ahead of this one's, as far as that is known."""
     held_since: float | None = None
     """When points that may or may not be a rollback were first held back."""
 
@@ -90,6 +94,13 @@ class RankState:
     pid: int
     host: str
     attempt: int
+    ahead: float = 0.0
+    """Seconds by which its machine's clock is ahead of this one's, 0 where that is not known."""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether its clock differs from this machine's by more than may go without a word."""
+        return abs(self.ahead) > CLOCK_SECONDS
 
 
 @dataclass(slots=True)
@@ -204,6 +215,11 @@ class Run:
         self.version += 1
         return self.attempt
 
+    def clock_off(self) -> RankState | None:
+        """Return the rank whose clock is furthest from this machine's, if that is worth telling."""
+        worst = max(self.ranks.values(), key=lambda seen: abs(seen.ahead), default=None)
+        return worst if worst is not None and worst.is_off else None
+
     def refresh(self, now: float) -> bool:
         """Bring state, ranks, step and last_seen in line with the sessions; tell if that changed.
 
@@ -213,7 +229,7 @@ class Run:
         for place, session in self.sessions.items():
             rank = RankState(
                 place, session.last_seen, session.high_step, session.state(now),
-                session.info.pid, session.info.host, session.attempt,
+                session.info.pid, session.info.host, session.attempt, session.ahead,
             )  # fmt: skip
             changed = changed or self.ranks.get(place) != rank
             self.ranks[place] = rank

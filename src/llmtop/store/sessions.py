@@ -61,6 +61,10 @@ class Sessions:
                 # Only a death is an inference; a process heard from again has not died.
                 session.ended = None if session.ended == "died" else session.ended
                 touched.add(session.run)
+        for key, ahead in batch.clocks:
+            if (session := self.find(source, key)) is not None:
+                session.ahead = ahead
+                touched.add(session.run)
         for event in batch.events:
             if (session := self.find(source, event.run)) is not None:
                 plain = event.level == LOG_LEVEL

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from llmtop.ui.panels.alerts import worst
 from llmtop.ui.panels.base import Content, Scene, Size
+from llmtop.ui.panels.ranks import clock_off, has_ranks
 from llmtop.ui.rows import Row, Run, spread, width
 from llmtop.units import MISSING, format_duration, format_number
 
@@ -100,6 +101,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         if known.eta and known.eta != MISSING:
             right["eta"] = [("eta ", "dim"), (known.eta, "bright")]
     left += [("  ", "blank"), *worst(scene)] if scene.alerts else []
+    left += [] if run is None or has_ranks(run) else clock_off(run)
     if view.paused_at is not None:
         left += [("  ", "blank"), ("❚❚ paused", "warning")]
     if view.filter:

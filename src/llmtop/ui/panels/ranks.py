@@ -104,7 +104,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     body = [_row(cells, row, state, scene.view.rank) for row in cells.rows]
     room = size.width - 1
     return [
-        spread([(" ", "blank"), *_summary(known)], _scale(run, cells), room),
+        spread([(" ", "blank"), *_summary(run, known)], _scale(run, cells), room),
         *body,
         spread([(" ", "blank"), *_one(run, known, scene)], _hint(scene, size), room),
     ]
@@ -127,7 +127,7 @@ def _row(cells: Strip, row: Sequence[Block], state: dict[int, int], chosen: int 
     return tuple(out[:-1])
 
 
-def _summary(known: Fleet) -> list[Run]:
+def _summary(run: StoreRun, known: Fleet) -> list[Run]:
     """Return how many ranks live, and what is wrong with the others."""
     from llmtop.rules.fleet import ALIVE, LIVE, SLOWER, STALE
 
@@ -141,7 +141,7 @@ def _summary(known: Fleet) -> list[Run]:
         if state == STALE:
             since = float(known.silent[known.state == STALE].max())
             out.append((f" {format_duration(since)}", role))
-    return [*out, *_slowest(known)]
+    return [*out, *_slowest(known), *clock_off(run)]
 
 
 def _slowest(known: Fleet) -> list[Run]:
@@ -164,6 +164,20 @@ def _behind(known: Fleet, at: int) -> str:
     """Return how far behind the furthest a rank is, "" where it is not."""
     step, furthest = int(known.step[at]), int(known.step.max())
     return f"{furthest - step:,} steps behind" if 0 <= step < furthest else ""
+
+
+def clock_off(run: StoreRun) -> list[Run]:
+    """Return which clock of a run's machines is furthest from this one's, where that matters."""
+    worst = run.clock_off()
+    if worst is None:
+        return []
+    more = len({one.host for one in run.ranks.values() if one.is_off}) - 1
+    others = f" and {more} more" if more > 0 else ""
+    return [("  ", "blank"), (f"● clock of {worst.host} {_ahead(worst.ahead)}{others}", "warning")]
+
+
+def _ahead(seconds: float) -> str:
+    return f"{abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
 
 
 def _scale(run: StoreRun, cells: Strip) -> list[Run]:
@@ -194,6 +208,8 @@ def _one(run: StoreRun, known: Fleet, scene: Scene) -> list[Run]:
         out += [("  ", "blank"), (f"{known.rate[at]:.3g}", "bright"), (" steps/s", "dim")]
     if known.rate[at] and (pace := _pace(float(known.speed[at]))):
         out.append((f"  {pace}", "dim"))
+    if seen.is_off:
+        out += [("  ", "blank"), (f"clock {_ahead(seen.ahead)}", "warning")]
     silent = float(known.silent[at])
     ago = "now" if silent < AT_ONCE else f"{format_duration(silent)} ago"
     return [*out, ("  seen ", "dim"), (ago, "text")]
