@@ -15,6 +15,7 @@ from functools import lru_cache
 from llmtop import metrics
 from llmtop.formats import trouble
 from llmtop.formats.base import Item, LineFormat, LineReader, Points
+from llmtop.formats.marks import possible, squeeze
 from llmtop.samples import NO_STEP
 
 HELD_LINES = 5000
@@ -43,7 +44,7 @@ class _Try:
     format: LineFormat
     reader: LineReader
     present: tuple[str, ...] = ()
-    """Its marks that occur in the text being read."""
+    """Its marks that may occur in the text being read."""
     points: int = 0
 
 
@@ -108,13 +109,14 @@ class Chooser:
 
         Args:
             lines: the lines.
-            text: all of them in one, to see which marks occur at all.
+            text: all of them in one, to see which marks can occur at all.
             specific: formats to ask first.
             generic: formats to ask while no other has read the log.
             out: where their items go.
         """
+        squeezed = squeeze(text)
         for one in (*specific, *generic):
-            one.present = tuple([mark for mark in one.format.marks if mark in text])
+            one.present = possible(one.format.marks, squeezed)
         specific = [one for one in specific if one.present]
         generic = [one for one in generic if one.present]
         if not specific and not generic:
