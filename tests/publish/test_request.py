@@ -251,6 +251,38 @@ def test_threads_share_a_run_and_a_request(told: Told) -> None:
     assert heard.values("requests_running")[-1] == heard.values("requests_waiting")[-1] == 0.0
 
 
+def test_a_slot_that_is_taken_again_at_once_was_never_free(told: Told) -> None:
+    def serve(run: Run) -> None:
+        request = run.request()
+        for _ in range(50):
+            request.end()
+            request = run.request()
+        request.end()
+
+    running = told(serve).values("requests_running")
+    assert running[0] == 1.0
+    assert running[-1] == 0.0
+    assert running.count(0.0) < 5
+
+
+def test_how_many_run_is_told_while_it_stands_still(rendezvous: Path) -> None:
+    with Listener(rendezvous) as hub:
+        run = llmtop.init("server", phase="serve")
+        request, other = run.request(queued=True), run.request()
+        hub.hear(lambda heard: len(heard.values("requests_running")) > 3)
+        heard = hub.hear(lambda heard: len(heard.values("requests_waiting")) > 3)
+        assert set(heard.values("requests_running")) == {1.0}
+        assert set(heard.values("requests_waiting")) == {1.0}
+        other.end()
+        request.end()
+        hub.hear(lambda heard: heard.values("requests_running")[-1] == 0.0)
+        hub.hear(lambda heard: heard.values("requests_waiting")[-1] == 0.0)
+        thread = threading.Thread(target=run.finish)
+        thread.start()
+        hub.hear()
+        thread.join()
+
+
 def test_two_first_requests_at_once_share_the_series(
     rendezvous: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

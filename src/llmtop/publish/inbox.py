@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 MAX_QUEUED = 262_144
@@ -31,7 +32,9 @@ class Inbox:
     also how a full queue, a finished run, LLMTOP_OFF and a forked child are told from the usual.
     """
 
-    __slots__ = ("_lock", "_told", "append", "dropped", "items", "notices", "room", "state")
+    __slots__ = (
+        "_lock", "_told", "append", "dropped", "items", "notices", "pulses", "room", "state",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.items: deque[Item] = deque()
@@ -43,6 +46,8 @@ class Inbox:
         """Samples that could not be queued, ever; only grows."""
         self.notices: deque[tuple[str, str]] = deque(maxlen=MAX_PROBLEMS)
         """(level, text) of what the monitor should be told."""
+        self.pulses: list[Callable[[], None]] = []
+        """Called by the thread before it takes what is queued, to queue what is so now."""
         self._told: set[str] = set()
         self._lock = threading.RLock()
 

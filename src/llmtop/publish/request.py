@@ -8,15 +8,18 @@ The definitions are the field's: TTFT from arrival to the first token, inter-tok
 call of `token` to the next (an output event, whatever number of tokens it carries), TPOT as
 (last - first) / (tokens - 1) of a request that succeeded, end to end from arrival to the end of
 one that succeeded. What failed or was cancelled is counted, and does not pass for a fast answer.
+How many run and wait is told when it is more than before, and by the thread as often as it looks:
+a slot that is taken again at once was never free.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
+from llmtop.publish.handles import Gauge
 from llmtop.publish.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ CANCELLED = frozenset(
     {"CancelledError", "Cancelled", "ClientDisconnect", "GeneratorExit", "KeyboardInterrupt"}
 )
 """Exceptions that say the client left: of asyncio and futures, trio, Starlette and Python."""
+STILL_SECONDS = 0.04
+"""What stands still is told as often as the thread looks, but not as it hurries."""
 
 
 class Requests:
@@ -47,12 +52,16 @@ class Requests:
             "error": run.counter("errors"), "cancelled": run.counter("cancelled", "requests"),
         }  # fmt: skip
         self._running, self._waiting = run.gauge("requests_running"), run.gauge("requests_waiting")
+        self._append = inbox.append
         self._begin()
+        inbox.pulses.append(self.pulse)
 
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._open: dict[int, bool] = {}
         self._queued = 0
+        self._told: dict[Gauge, int] = {}
+        self._pulsed = 0.0
         # Collecting garbage under the lock can end a forgotten request in the same thread.
         self._lock = threading.RLock()
 
@@ -64,11 +73,27 @@ class Requests:
             before = self._open.pop(request, None)
             if waiting is not None:
                 self._open[request] = waiting
-            if waiting or before:
-                self._queued += (waiting is True) - (before is True)
-                self._waiting.set(float(self._queued))
-            if waiting is False or before is False:
-                self._running.set(float(len(self._open) - self._queued))
+            self._queued += (waiting is True) - (before is True)
+            for gauge, there in self._now():
+                if there > self._told.get(gauge, 0):
+                    self._told[gauge] = there
+                    gauge.set(float(there))
+
+    def pulse(self) -> None:
+        """Queue how many run and wait now; the thread calls it."""
+        if self._pid != os.getpid():
+            return
+        at = time()
+        with self._lock:
+            still = bool(self._open) and at - self._pulsed >= STILL_SECONDS
+            for gauge, there in self._now():
+                told = self._told.get(gauge)
+                if told is not None and (still or there != told):
+                    self._told[gauge], self._pulsed = there, at
+                    self._append((at, None, float(there), gauge))
+
+    def _now(self) -> tuple[tuple[Gauge, int], tuple[Gauge, int]]:
+        return (self._waiting, self._queued), (self._running, len(self._open) - self._queued)
 
 
 class Request:

@@ -54,6 +54,8 @@ class Session:
     def take(self) -> bool:
         """Encode what is queued, for TAKE_SECONDS at most; return whether there was anything."""
         items = self.inbox.items
+        for pulse in self.inbox.pulses:
+            pulse()
         deadline = time.monotonic() + TAKE_SECONDS
         before = self.ring.next, self.event_count
         while True:
