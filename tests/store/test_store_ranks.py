@@ -6,9 +6,9 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from feeding import Session
+from feeding import T0, Session
 
-from llmtop.store import Group, Series, Spread, Store, cross_rank
+from llmtop.store import Axis, Group, Series, Spread, Store, cross_rank
 from llmtop.store.table import GAUGE_POINTS
 
 
@@ -25,9 +25,11 @@ def log(sessions: list[Session], first: int, count: int, random: np.random.Gener
     sessions[0].commit()
 
 
-def one_by_one(series: list[Series], start: float, stop: float, count: int) -> Spread:
+def one_by_one(
+    series: list[Series], start: float, stop: float, count: int, axis: Axis = "step"
+) -> Spread:
     """What a rank after the other says."""
-    parts = [one.buckets("step", start, stop, count) for one in series]
+    parts = [one.buckets(axis, start, stop, count) for one in series]
     with np.errstate(all="ignore"):
         return Spread(
             np.fmin.reduce([part.low for part in parts]),
@@ -108,6 +110,27 @@ def test_history_that_left_the_rings_is_in_the_picture():
         same(cross_rank(series, "step", start, stop, 100), one_by_one(series, start, stop, 100))
     log(sessions, 5 * GAUGE_POINTS, 2 * GAUGE_POINTS, random)
     same(cross_rank(series, "step", 0, 8000, 100), one_by_one(series, 0, 8000, 100))
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN")
+@pytest.mark.parametrize("axis", ["step", "time", "elapsed"])
+def test_history_of_any_kind_is_what_its_series_tell_one_by_one(axis: Axis):
+    """Pauses, NaN, points without steps, ranks of different lengths, one without history."""
+    random = np.random.default_rng(4)
+    store, sessions = fleet(6)
+    for rank, session in enumerate(sessions):
+        count = (3 * GAUGE_POINTS, 5000, 4096, 2500, 40, 1)[rank]
+        values = random.normal(1, 0.1, count)
+        values[random.random(count) < 0.01] = np.nan
+        steps = np.arange(count)
+        steps[random.random(count) < 0.02] = -1
+        times = T0 + np.cumsum(1.0 + 1e4 * (random.random(count) < 1e-3))
+        session.log("step_time", values, steps=steps, times=times)
+    sessions[0].commit()
+    series = store.runs[0].find("step_time")
+    low, high = Group(series).extent(axis) or (0.0, 1.0)
+    for start, stop in ((low, high), (low + (high - low) / 3, high - (high - low) / 3)):
+        same(cross_rank(series, axis, start, stop, 90), one_by_one(series, start, stop, 90, axis))
 
 
 def test_points_out_of_order_and_without_a_step_break_nothing():

@@ -67,18 +67,24 @@ class Spans:
             self.last[at], self.count[at], self.bad[at],
         )  # fmt: skip
 
-    def parted(self, start: F8, stop: F8) -> Spans:
+    def parted(self, start: F8, stop: F8, usual: F8 | float) -> tuple[Spans, I8]:
         """Return the spans with those that hold a long pause, from `start` to `stop`, cut in two.
 
         Both halves keep the extremes, because on which side they were is not known.
+
+        Args:
+            start: where the pause of each begins.
+            stop: where it ends.
+            usual: how long the spans of its series are on average.
+
+        Returns:
+            The spans, and which of the old ones each was.
         """
         pause = stop - start
-        long = pause > max(LONG_PAUSE * float((self.right - self.left).mean()), 0.0)
-        if not long.any():
-            return self
+        long = pause > np.maximum(LONG_PAUSE * usual, 0.0)
         long &= (start >= self.left) & (stop <= self.right)
         if not long.any():
-            return self
+            return self, np.arange(len(long))
         of = np.repeat(np.arange(len(long)), 1 + long)
         both = self.pick(of)
         second = np.flatnonzero(long[of] & (np.diff(of, prepend=-1) == 0))
@@ -93,7 +99,7 @@ class Spans:
         for column in (both.sum, both.count, both.bad):
             column[first] *= share
             column[second] *= 1.0 - share
-        return both
+        return both, of
 
 
 class Sheet:

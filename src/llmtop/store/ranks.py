@@ -15,7 +15,8 @@ import numpy as np
 from llmtop.store import rings
 from llmtop.store.arena import F8, I8
 from llmtop.store.columns import Spans, place
-from llmtop.store.points import Points, ranges, starts_of
+from llmtop.store.older import before
+from llmtop.store.points import Points, ranges
 from llmtop.store.series import EVERYTHING, Axis, Series
 
 MOST_CELLS = 1 << 21
@@ -126,11 +127,16 @@ class _Sheet:
         if not len(some):
             return
         points, counts = rings.latest_of(table, ids[some], fresh[some])
+        x = self._along(points)
         with np.errstate(over="ignore", invalid="ignore"):
             if not filled:
-                self._take_older(points, counts)
+                rows, older = before(
+                    table, ids, counts, x, points.value, steps=self._axis == "step",
+                    origin=self._origin,
+                )  # fmt: skip
+                self._add_spans(rows, older)
                 self._loaded = table.n[ids] - written
-            self._add_points(np.repeat(some, counts), self._along(points), points.value)
+            self._add_points(np.repeat(some, counts), x, points.value)
         self._written = written
 
     def spread(self) -> Spread:
@@ -151,16 +157,6 @@ class _Sheet:
             return np.where(points.step < 0, np.nan, points.step)
         return points.time - self._origin
 
-    def _take_older(self, points: Points, counts: I8) -> None:
-        """Take in what is older than the raw points, of the series that have any."""
-        gone = np.flatnonzero(self._table.n[self.ids] > counts)
-        starts = starts_of(counts)
-        for row in gone.tolist():
-            held = points.pick(slice(starts[row], starts[row] + counts[row]))
-            older = self._series[row]._before(self._axis, held)
-            if older is not None:
-                self._add_spans(row, older)
-
     def _add_points(self, row: I8, x: F8, value: F8) -> None:
         self._beyond |= bool((x >= self._stop).any())
         inside = (x >= self._start) & (x <= self._stop)
@@ -179,18 +175,20 @@ class _Sheet:
         np.minimum.at(self._low, column, value)
         np.maximum.at(self._high, column, value)
 
-    def _add_spans(self, row: int, spans: Spans) -> None:
-        """Add buckets of one rank, each to every column that it touches."""
+    def _add_spans(self, row: I8, spans: Spans) -> None:
+        """Add buckets, each to every column that it touches."""
         self._beyond |= bool((spans.right >= self._stop).any())
-        spans = spans.pick((spans.right >= self._start) & (spans.left <= self._stop))
+        inside = (spans.right >= self._start) & (spans.left <= self._stop)
+        row, spans = row[inside], spans.pick(inside)
         count = len(self._low)
         first, final = self._place(spans.left), self._place(spans.right)
         share = 1.0 / (final - first + 1.0)
         begin = np.clip(first, 0, count - 1).astype(np.int64)
         wide = np.clip(final, 0, count - 1).astype(np.int64) - begin + 1
         column, of = ranges(begin, wide), np.repeat(np.arange(len(wide)), wide)
-        np.add.at(self.n[row], column, (spans.count * share)[of])
-        np.add.at(self._sum[row], column, (spans.sum * share)[of])
+        flat = row[of] * count + column
+        np.add.at(self.n.reshape(-1), flat, (spans.count * share)[of])
+        np.add.at(self._sum.reshape(-1), flat, (spans.sum * share)[of])
         np.add.at(self._bad, column, (spans.bad * share)[of])
         np.minimum.at(self._low, column, spans.low[of])
         np.maximum.at(self._high, column, spans.high[of])

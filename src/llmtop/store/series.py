@@ -288,4 +288,6 @@ class Series:
         if axis == "step":
             stepped = right >= 0
             return spans if stepped.all() else spans.pick(stepped)
-        return spans.parted(old.pause_start[:used] - origin, old.pause_stop[:used] - origin)
+        usual = float((right - left).mean())
+        start, stop = old.pause_start[:used] - origin, old.pause_stop[:used] - origin
+        return spans.parted(start, stop, usual)[0]
