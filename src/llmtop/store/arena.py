@@ -8,6 +8,7 @@ operating system hands out pages as blocks are first written.
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
@@ -59,6 +60,15 @@ class Arena:
             self._free.setdefault(size, []).extend(offsets.tolist())
             self.used -= size * len(offsets)
             self._freed_since_merge = True
+
+    def blocks(self, offsets: I8, size: int) -> I8:
+        """Return copies of blocks of `size` words, shape (offsets, size)."""
+        return sliding_window_view(self.whole, size)[offsets]
+
+    def put(self, offsets: I8, blocks: I8) -> None:
+        """Write blocks back, whole."""
+        windows = sliding_window_view(self.whole, blocks.shape[1], writeable=True)
+        windows[offsets] = blocks
 
     def _reuse(self, size: int, count: int) -> list[int]:
         free = self._free.get(size)

@@ -71,18 +71,21 @@ class Attempts:
         low = np.where(retired, NO_STEP_LOW, self._table.low_step[series])
         high, low = np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts)
         touched = set()
-        for place, index in enumerate(feeds[starts].tolist()):
-            session = self._sessions.all.get(index)
+        known, columns = self._sessions.all, (feeds[starts], seen, began, high, low)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for index, last, first, highest, lowest in rows:
+            session = known.get(index)
             if session is None:
                 continue
             run = session.run
-            session.hear(min(float(seen[place]), now))
-            session.high_step = max(session.high_step, int(high[place]))
+            session.hear(last if last < now else now)
+            if highest > session.high_step:
+                session.high_step = highest
             attempt = run.attempts[session.attempt - 1]
-            if low[place] < NO_STEP_LOW and attempt.first_step < 0:
-                attempt.first_step = int(low[place])
-            if not session.info.started and not 0 < run.started <= began[place]:
-                run.started = float(began[place])
+            if attempt.first_step < 0 and lowest < NO_STEP_LOW:
+                attempt.first_step = lowest
+            if not session.info.started and not 0 < run.started <= first:
+                run.started = first
             touched.add(run)
         return touched
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.store.arena import F8, I8
-from llmtop.store.points import Points
+from llmtop.store.points import Points, changes
 from llmtop.store.table import BUCKET_WORDS, NO_STEP_LOW, SeriesTable
 
 TIME_LOW, TIME_HIGH, STEP_LOW, STEP_HIGH, SUM, LOW, HIGH, LAST, COUNTS, PAUSE = range(BUCKET_WORDS)
@@ -145,7 +145,8 @@ def _silence(time: F8, at: I8, counts: I8) -> tuple[F8, F8]:
         silence[at] = 0.0
     longest = np.maximum.reduceat(silence, at)
     hits = np.flatnonzero(silence == np.repeat(longest, counts))
-    return longest, time[hits[np.searchsorted(hits, at)]]
+    # Of several that are as long, the first of each bucket.
+    return longest, time[hits[changes(np.repeat(np.arange(len(at)), counts)[hits])]]
 
 
 def _pause(start: F8, stop: F8) -> I8:

@@ -7,6 +7,7 @@ run fits, every spike stays in some bucket's minimum or maximum, and nothing is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from llmtop.store.arena import I8
 from llmtop.store.buckets import COUNT_MASK, COUNTS, WHOLE, Block, Buckets
 from llmtop.store.points import Points, ranges, starts_of
 from llmtop.store.table import BUCKET_WORDS, SeriesTable, power_of_two
+
+CACHED_WORDS = 1 << 16
+"""Words worked on at once: with what is made of them they stay in a core's cache."""
 
 
 def push(table: SeriesTable, series: I8, counts: I8, points: Points) -> None:
@@ -137,17 +141,38 @@ def _grow(table: SeriesTable, series: I8, need: I8) -> None:
 
 def _merge_pairs(table: SeriesTable, series: I8) -> None:
     """Merge buckets 2j and 2j + 1 into bucket j, for all series at once; widths double."""
-    at, used, room = table.bucket_at[series], table.buckets[series], table.bucket_room[series]
-    pairs, odd = used // 2, used % 2 == 1
-    inner, room_of = ranges(np.zeros_like(pairs), pairs), np.repeat(room, pairs)
-    start = np.repeat(at, pairs)
-    older = _gather(table, start + 2 * inner, room_of)
-    newer = _gather(table, start + 2 * inner + 1, room_of)
-    lone = _gather(table, (at + used - 1)[odd], room[odd])
-    _scatter(table, start + inner, room_of, buckets.join(older, newer))
-    _scatter(table, (at + pairs)[odd], room[odd], lone)
-    table.buckets[series] = pairs + odd
+    used, rooms = table.buckets[series], table.bucket_room[series]
+    for chosen, room in _alike(rooms):
+        blocks = table.arena.blocks(table.bucket_at[series[chosen]], BUCKET_WORDS * room)
+        columns = blocks.reshape(-1, BUCKET_WORDS, room)
+        # What is beyond the buckets in use is merged too: it costs less than to leave it out.
+        older, newer = (
+            [
+                column if place in WHOLE else column.view(np.float64)
+                for place, column in enumerate(_columns(columns[:, :, first::2]))
+            ]
+            for first in (0, 1)
+        )
+        held, odd = used[chosen], used[chosen] % 2 == 1
+        lone = columns[odd, :, held[odd] - 1]
+        for place, merged in enumerate(buckets.join(older, newer)):
+            columns[:, place, : room // 2] = merged.view(np.int64).reshape(len(chosen), -1)
+        columns[odd, :, held[odd] // 2] = lone
+        table.arena.put(table.bucket_at[series[chosen]], blocks)
+    table.buckets[series] = used // 2 + used % 2
     table.width[series] *= 2
+
+
+def _alike(rooms: I8) -> Iterator[tuple[I8, int]]:
+    """Yield the places of series with as much room, a cache's worth at a time, and the room."""
+    for room in np.unique(rooms).tolist():
+        places, many = np.flatnonzero(rooms == room), max(CACHED_WORDS // (BUCKET_WORDS * room), 1)
+        yield from ((places[at : at + many], room) for at in range(0, len(places), many))
+
+
+def _columns(columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return some columns of the blocks of several series, each end to end."""
+    return np.ascontiguousarray(columns.transpose(1, 0, 2)).reshape(BUCKET_WORDS, -1)
 
 
 def _count_distributions(table: SeriesTable, series: I8, counts: I8, points: Points) -> None:

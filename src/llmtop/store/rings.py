@@ -21,10 +21,12 @@ FOLD_LONG_POINTS = 1024
 FOLD_BUDGET = 1 << 16
 """Points folded ahead of need in one append (about 3 ms), beyond as many as arrived: thousands of
 series that fill in step must not all be folded in the same tick."""
+CACHED_POINTS = 1 << 14
+"""Points folded at once: with what is made of them they stay in a core's cache."""
 GROW_BUDGET = 1 << 16
 """Points of rings moved to a larger block ahead of need in one append (about 3 ms)."""
 START_PART = 2
-"""A full-grown ring begins to be folded when it is this part (a half) full: thousands of rings
+"""A full-grown ring is folded, at the latest, from this part (a half) of it on: thousands of rings
 that fill in step then have the other half to be folded in, a budget at a time."""
 
 
@@ -56,10 +58,20 @@ def append(table: SeriesTable, series: I8, counts: I8, points: Points) -> None:
 
 def fold(table: SeriesTable, series: I8) -> None:
     """Put every point of `series` that is not in their buckets yet into them."""
+    waiting = np.cumsum(table.written[series] - table.folded[series])
+    if len(waiting) and waiting[-1]:
+        for part in np.split(series, _cuts(waiting)):
+            _fold(table, part)
+
+
+def _cuts(waiting: I8) -> I8:
+    """Return where to cut series that have so many points, added up, for CACHED_POINTS a part."""
+    return np.searchsorted(waiting, np.arange(CACHED_POINTS, waiting[-1], CACHED_POINTS))
+
+
+def _fold(table: SeriesTable, series: I8) -> None:
     first = table.folded[series]
     counts = table.written[series] - first
-    if not counts.any():
-        return
     index, room = _index(table, series, first, counts)
     arena = table.arena
     points = Points(arena.real[index], arena.whole[index + room], arena.real[index + 2 * room])
@@ -144,7 +156,8 @@ def _fold_ahead(table: SeriesTable, series: I8, arrived: int) -> None:
     waiting = table.written[series] - table.folded[series]
     begun = np.where(table.distribution[series], FOLD_LONG_POINTS, FOLD_POINTS)
     folds = table.buckets[series] > 0
-    ready = waiting >= np.where(folds, np.minimum(begun, room), room // START_PART)
+    part = room // START_PART
+    ready = waiting >= np.where(folds, np.minimum(begun, part), part)
     if not ready.any():
         return
     ready &= folds | (room >= table.raw_limit(series))

@@ -78,8 +78,11 @@ class Session:
         """Return what the session is at `now`."""
         if self.ended:
             return self.ended
+        silent = now - self.last_seen
+        if silent <= STALE_SECONDS:
+            return "live"
         patience = min(max(STALE_SECONDS, STALE_GAPS * self.gap), STALE_LIMIT_SECONDS)
-        return "stale" if now - self.last_seen > patience else "live"
+        return "stale" if silent > patience else "live"
 
 
 @dataclass(slots=True)
@@ -225,28 +228,41 @@ class Run:
 
         What is stale or over changes only by what a session sends, so a reader need not ask.
         """
-        changed = False
+        changed, ranks, attempt = False, self.ranks, len(self.attempts)
+        step, last_seen, states = -1, float("-inf"), set()
+        # A thousand ranks are looked at ten times a second, so that nothing is made anew here
+        # which is as it was.
         for place, session in self.sessions.items():
-            rank = RankState(
-                place, session.last_seen, session.high_step, session.state(now),
-                session.info.pid, session.info.host, session.attempt, session.ahead,
-            )  # fmt: skip
-            changed = changed or self.ranks.get(place) != rank
-            self.ranks[place] = rank
-        current = [rank for rank in self.ranks.values() if rank.attempt == self.attempt]
-        step = max((rank.step for rank in current), default=-1)
-        last_seen = max((rank.last_seen for rank in self.ranks.values()), default=self.last_seen)
-        state = _joint([rank.state for rank in self.ranks.values()]) or self.state
-        if changed or (step, last_seen, state) != (self.step, self.last_seen, self.state):
-            self.step, self.last_seen, self.state = step, last_seen, state
+            state, info = session.state(now), session.info
+            rank = ranks.get(place)
+            if (
+                rank is None or rank.last_seen != session.last_seen or rank.state != state
+                or rank.step != session.high_step or rank.attempt != session.attempt
+                or rank.pid != info.pid or rank.host != info.host or rank.ahead != session.ahead
+            ):  # fmt: skip
+                ranks[place] = RankState(
+                    place, session.last_seen, session.high_step, state, info.pid, info.host,
+                    session.attempt, session.ahead,
+                )  # fmt: skip
+                changed = True
+            if session.attempt == attempt and session.high_step > step:
+                step = session.high_step
+            if session.last_seen > last_seen:
+                last_seen = session.last_seen
+            states.add(state)
+        if not self.sessions:
+            last_seen = self.last_seen
+        joint = _joint(states) or self.state
+        if changed or (step, last_seen, joint) != (self.step, self.last_seen, self.state):
+            self.step, self.last_seen, self.state = step, last_seen, joint
             self.version += 1
             changed = True
         if self.attempts:
-            self.attempts[-1].state = state if state in WORST_FIRST else "live"
+            self.attempts[-1].state = joint if joint in WORST_FIRST else "live"
         return changed
 
 
-def _joint(states: list[State]) -> State | None:
+def _joint(states: set[State]) -> State | None:
     """Return what several ranks make of a run: live if one is, else stale if one is, else ended."""
     for state in ("live", "stale", *WORST_FIRST):
         if state in states:
