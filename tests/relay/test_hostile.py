@@ -14,20 +14,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmtop import keys
-from llmtop.clock import SystemClock
+from llmtop.clock import ManualClock, SystemClock
 from llmtop.publish.current import init
 from llmtop.relay import relay as relays
 from llmtop.relay.channels import Channels
-from llmtop.relay.listener import Listener
+from llmtop.relay.listener import MAX_ASKED, Listener
 from llmtop.relay.log import Log
 from llmtop.relay.outlet import Outlet
 from llmtop.relay.peers import SESSIONS, Peers
 from llmtop.relay.relay import Relay, _have
 from llmtop.relay.viewer import Viewer
 from llmtop.relay.zap import Guard
-from llmtop.samples import Batch, RunInfo
+from llmtop.samples import Batch, RunInfo, WireFrame
 from llmtop.store import Store
-from llmtop.wire import HEADER, MAGIC, MAX_SIDS, Kind, pack, pack_json, unpack
+from llmtop.wire import (
+    FROM_SEQ,
+    HEADER,
+    MAGIC,
+    MAX_SIDS,
+    RECORD,
+    Kind,
+    pack,
+    pack_json,
+    unpack,
+)
 
 SILENT = 200
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -133,16 +143,35 @@ def test_behind_keys_strangers_get_no_further_than_the_handshake(
         one.close()
 
 
+class Passing:
+    """Sessions 7, 8 ... as a relay passes them on, without sockets."""
+
+    def __init__(self, sessions: int = 1) -> None:
+        self.clock, self.store = ManualClock(), Store(memory_bytes=32 << 20)
+        self.channels = Channels(bytes(8), Log())
+        self.keys = [f"{7 + k:016x}" for k in range(sessions)]
+        self.take(Batch(runs=tuple(RunInfo(key, "r", rank=k) for k, key in enumerate(self.keys))))
+        self.channel = next(iter(self.channels.all.values()))
+
+    def take(self, batch: Batch) -> None:
+        self.store.apply(0, batch, self.clock.time())
+        self.channels.take(0, batch, self.clock.monotonic())
+        self.store.commit(self.clock.time())
+
+    def data(self, first: int, count: int) -> None:
+        frames = [
+            WireFrame(key, Kind.DATA, seq, 1, pack(
+                Kind.DATA, RECORD.pack(0, 0, seq, 1.0), count=1, session=int(key, 16), seq=seq
+            )) for seq in range(first, first + count) for key in self.keys
+        ]  # fmt: skip
+        self.take(Batch(frames=tuple(frames)))
+
+
 def test_a_viewer_that_asks_and_asks_gets_one_answer() -> None:
-    clock, store = SystemClock(), Store(memory_bytes=32 << 20)
-    channels = Channels(bytes(8), Log())
-    batch = Batch(runs=(RunInfo(f"{7:016x}", "r"),))
-    store.apply(0, batch, clock.time())
-    channels.take(0, batch, clock.monotonic())
-    store.commit(clock.time())
-    (channel,) = channels.all.values()
-    outlet = Outlet(b"v")
-    viewer = Viewer(outlet, channels, {})
+    passing = Passing()
+    channel, clock, store = passing.channel, passing.clock, passing.store
+    outlet = Outlet(b"v", unpack(pack_json(Kind.HELLO, {}, session=1)))
+    viewer = Viewer(outlet, passing.channels, {})
 
     def turn() -> list[int]:
         outlet.frames.clear()
@@ -152,8 +181,64 @@ def test_a_viewer_that_asks_and_asks_gets_one_answer() -> None:
     assert Kind.HELLO in turn()
     for _ in range(2):
         for _ in range(1000):
-            viewer.hear(unpack(pack(Kind.PING, session=channel.session)), clock.monotonic())
+            viewer.hear(unpack(pack(Kind.PING, session=channel.session)))
         assert turn() == [Kind.PONG]
+
+
+def test_a_viewer_that_asks_for_all_again_and_again_is_sent_it_as_fast_as_it_reads() -> None:
+    passing = Passing(sessions=3)
+    outlet = Outlet(b"v", unpack(pack_json(Kind.HELLO, {}, session=1)))
+    viewer = Viewer(outlet, passing.channels, {})
+    viewer.turn(passing.store, passing.clock, 1e9)
+    passing.data(0, 200)
+    viewer.turn(passing.store, passing.clock, 1e9)
+    outlet.frames.clear()
+
+    def ask(seq: int) -> None:
+        for session in (7, 8, 9):
+            frame = pack(Kind.REPLAY, FROM_SEQ.pack(seq), session=session)
+            viewer.hear(unpack(frame))
+
+    for _ in range(500):
+        for seq in (3, 0, 1, 2):
+            ask(seq)
+    assert len(viewer._outbox) == 0
+    viewer.turn(passing.store, passing.clock, 1e9)
+    sent = [one.seq for one in map(unpack, outlet.frames) if one.session == 7]
+    assert sent == [*range(200)]
+    assert len(outlet.frames) == 600
+    # The next time is not at once, however often it asks.
+    ask(150)
+    viewer.turn(passing.store, passing.clock, 1e9)
+    assert len(outlet.frames) == 600
+    passing.clock.advance(1.0)
+    viewer.turn(passing.store, passing.clock, 1e9)
+    assert len(outlet.frames) == 600 + 3 * 50
+    ask(1 << 60)
+    passing.clock.advance(1.0)
+    viewer.turn(passing.store, passing.clock, 1e9)
+    assert len(outlet.frames) == 750
+
+
+def test_what_a_viewer_says_is_bounded_and_takes_nothing_from_others() -> None:
+    clock = SystemClock()
+    listener = Listener("ipc:///nowhere", clock=clock)
+    relay = Relay([], [listener], clock, memory_bytes=32 << 20)
+    hello = pack_json(Kind.HELLO, {"role": "monitor"}, session=1)
+    listener._sort(b"loud", hello)
+    (loud,) = listener.outlets
+    for seq in range(2 * MAX_ASKED):
+        listener._sort(b"loud", pack(Kind.PING, bytes(1000), session=2 + seq))
+        listener.intake.mono += 1 / 1000
+    assert len(loud.asked) == MAX_ASKED
+    assert {len(one.payload) for one in loud.asked} == {0}
+    listener._sort(b"loud", pack(Kind.DATA, b"", session=2))
+    listener._sort(b"loud", pack_json(Kind.CONTROL, {"action": "stop"}, session=2))
+    assert loud.asked[-1].kind == Kind.PING
+    listener._sort(b"quiet", hello)
+    relay.turn()
+    assert {one.identity for one in relay.viewers} == {b"loud", b"quiet"}
+    assert not loud.asked
 
 
 def test_a_connection_that_begins_again_and_again_is_one_viewer(address, monkeypatch) -> None:

@@ -1,8 +1,10 @@
-"""What is on its way to one viewer: filled by the relay's thread, emptied by the socket's."""
+"""What is on its way to and from one viewer, between the relay's thread and the socket's."""
 
 from __future__ import annotations
 
 from collections import deque
+
+from llmtop.wire import Frame
 
 OUTLET_BYTES = 2 << 20
 """Frames waiting for a viewer's socket: a turn's worth for 1000 ranks, ten times over."""
@@ -11,8 +13,10 @@ OUTLET_BYTES = 2 << 20
 class Outlet:
     """Frames for one viewer, first in first out; each side writes only its own counter."""
 
-    def __init__(self, identity: bytes) -> None:
-        self.identity = identity
+    def __init__(self, identity: bytes, hello: Frame) -> None:
+        self.identity, self.hello = identity, hello
+        self.asked: deque[Frame] = deque()
+        """What it asks of sessions, for the relay's thread to take."""
         self.frames: deque[bytes] = deque()
         self.gone = False
         """The viewer is not there any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ from llmtop.sources import Source
 from llmtop.sources.intake import Intake
 from llmtop.sources.introduce import LARGEST, whole
 from llmtop.store import Store
-from llmtop.wire import Frame, Kind, read_json
+from llmtop.wire import Frame, read_json
 
 TURN_SECONDS = 0.1
 """Between two turns: 10 a second, twice what a screen shows; each costs what 1000 ranks do."""
@@ -28,6 +29,12 @@ OPEN_SECONDS = 0.05
 """Spent in one turn on histories for one viewer, so that nobody waits for a late one."""
 JOB_SECONDS = 0.02
 """Spent in one turn on each other job: a fifth of the time, were it asked for all the time."""
+STATE_SECONDS = 0.5
+"""Between two looks at which ranks are stale, where no screen shows them: each costs a microsecond
+a rank."""
+COLLECT_OBJECTS = 50_000
+"""Objects made before cycles among them are looked for, which are few: the log alone holds a
+hundred thousand, and to go through all of them takes a tenth of a second."""
 MAX_HAVE = 4096
 """Sessions a viewer may say it has: as many as a hub knows."""
 
@@ -47,6 +54,9 @@ class PublishedStore(Store):
         super().__init__(memory_bytes=memory_bytes)
         self.keeper: Keeping | None = None
         self._channels, self._clock = channels, clock
+        self.state_seconds = 0.0
+        """Between two looks at which runs and ranks are stale."""
+        self._looked = float("-inf")
 
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw, and put it into the log."""
@@ -55,9 +65,12 @@ class PublishedStore(Store):
 
     def tick(self, now: float) -> None:
         """Bring the states of runs up to date, and let them be kept."""
-        super().tick(now)
+        mono = self._clock.monotonic()
+        if mono - self._looked >= self.state_seconds:
+            self._looked = mono
+            super().tick(now)
         if self.keeper is not None:
-            self.keeper.turn(self, self._clock.monotonic())
+            self.keeper.turn(self, mono)
 
 
 def pass_on(sources: Iterable[Source]) -> None:
@@ -91,25 +104,29 @@ class Relay:
         every = [*sources, *listeners]
         pass_on(every)
         store = PublishedStore(self.channels, clock, memory_bytes=memory_bytes)
+        store.state_seconds = STATE_SECONDS
         # What numbers mean is worked out where they are looked at.
         self.engine = Engine(store, every, clock, rules=False)
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set."""
+        before = gc.get_threshold()
+        gc.set_threshold(COLLECT_OBJECTS, *before[1:])
         self.engine.start()
         try:
             while not stop.wait(TURN_SECONDS):
                 self.turn()
         finally:
             self.engine.stop()
+            gc.set_threshold(*before)
 
     def turn(self) -> None:
         """Take in what came and send on what there is."""
         clock = self._clock
         self.engine.pump(clock.time())
         for listener in self._listeners:
-            for _ in range(len(listener.visits)):
-                self._hear(*listener.visits.popleft())
+            for outlet in listener.outlets:
+                self._hear(outlet)
         for outlet in [outlet for outlet in self.viewers if outlet.gone]:
             del self.viewers[outlet]
         for viewer in self.viewers.values():
@@ -117,14 +134,13 @@ class Relay:
         for job in self._jobs:
             job(self.engine, clock.monotonic() + JOB_SECONDS)
 
-    def _hear(self, outlet: Outlet, frame: Frame) -> None:
-        if outlet.gone:
-            # It has begun again since: of a connection that keeps doing so, the last time counts.
-            return
-        if frame.kind == Kind.HELLO:
-            self.viewers[outlet] = Viewer(outlet, self.channels, _have(frame))
-        elif outlet in self.viewers:
-            self.viewers[outlet].hear(frame, self._clock.monotonic())
+    def _hear(self, outlet: Outlet) -> None:
+        viewer = self.viewers.get(outlet)
+        if viewer is None:
+            viewer = Viewer(outlet, self.channels, _have(outlet.hello))
+            self.viewers[outlet] = viewer
+        for _ in range(len(outlet.asked)):
+            viewer.hear(outlet.asked.popleft())
 
 
 def _have(frame: Frame) -> dict[int, int]:

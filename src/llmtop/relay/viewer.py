@@ -22,8 +22,9 @@ LAG_SECONDS = 5.0
 follows the newest data would show no movement."""
 ENTRIES_A_TURN = 20_000
 """Entries of the log looked at before the next viewer's turn: 4 s of 1000 ranks at 4 Hz."""
-ECHO_SECONDS = 0.5
-"""The same request within this time is the echo of one that is being answered."""
+REPLAY_SECONDS = 0.5
+"""Between two replays for one viewer, each of which looks through the log; who misses something
+asks once a second, three times."""
 
 
 @dataclass(slots=True)
@@ -34,8 +35,6 @@ class Opened:
     """The seq of the DATA it is sent next."""
     place: int
     """Entries before it were in what it was opened with."""
-    asked: tuple[int, float] = (-1, -1e9)
-    """Its newest request for a replay, and when it was answered."""
 
 
 class Viewer:
@@ -57,6 +56,9 @@ class Viewer:
         self._resumed: dict[Channel, None] = {}
         self._beats: dict[Channel, None] = {}
         """Where it asked how far we are: told after what waits, however often it asked."""
+        self._replays: dict[Channel, int] = {}
+        """From which seq on it asked for DATA again, the lowest it named of each session."""
+        self._replayed = -REPLAY_SECONDS
         self._exact = self._log.next
         """What is before it comes as it was, however old: the viewer was away, it is not slow."""
         self._place = self._log.first if have else self._log.next
@@ -73,6 +75,9 @@ class Viewer:
                 channel, _ = self._beats.popitem()
                 if channel in self._opened:
                     self.outlet.put(channel.beat(self._opened[channel].next))
+            elif self._replays and mono - self._replayed >= REPLAY_SECONDS:
+                self._replayed = mono
+                self._replay()
             elif self._place < self._log.first:
                 self._fell_off()
             elif self._place < self._log.next:
@@ -92,8 +97,8 @@ class Viewer:
             elif clock.monotonic() > until or not self._open_one(store):
                 return
 
-    def hear(self, frame: Frame, mono: float) -> None:
-        """Answer what a viewer asks of a session."""
+    def hear(self, frame: Frame) -> None:
+        """Note what a viewer asks of a session."""
         channel = self._channels.by_session.get(frame.session)
         opened = self._opened.get(channel) if channel is not None else None
         if channel is None or opened is None:
@@ -101,7 +106,8 @@ class Viewer:
         if frame.kind == Kind.PING:
             self._beats[channel] = None
         elif frame.kind == Kind.REPLAY:
-            self._replay(channel, opened, FROM_SEQ.unpack(frame.payload)[0], mono)
+            (seq,) = FROM_SEQ.unpack(frame.payload)
+            self._replays[channel] = min(seq, self._replays.get(channel, seq))
 
     def _open_one(self, store: Store) -> bool:
         """Open one more session; False if there is none, or the store has not decided on it."""
@@ -211,17 +217,19 @@ class Viewer:
                 Kind.DATA, records, count=count, session=channel.session, seq=last, t0=t0
             ))  # fmt: skip
 
-    def _replay(self, channel: Channel, opened: Opened, seq: int, mono: float) -> None:
-        """Send DATA again from `seq` on, as far as the log still has it."""
-        asked, when = opened.asked
-        if seq >= opened.next or (seq == asked and mono - when < ECHO_SECONDS):
-            return
-        opened.asked = seq, mono
-        upto = opened.next
-        opened.next = seq
-        for place in range(self._log.first, self._place):
+    def _replay(self) -> None:
+        """Send DATA again from where it was asked for, as far as the log still has it."""
+        upto: dict[Channel, int] = {}
+        for channel, seq in self._replays.items():
+            opened = self._opened.get(channel)
+            if opened is not None and seq < opened.next:
+                upto[channel], opened.next = opened.next, seq
+        self._replays = {}
+        for place in range(self._log.first, self._place) if upto else ():
             entry = self._log.get(place)
-            if entry.channel is channel and entry.kind == Kind.DATA:
-                self._step(entry, max(place, opened.place))
-        if opened.next < upto:
-            self._miss(channel, opened, upto)
+            if entry.channel in upto and entry.kind == Kind.DATA:
+                self._step(entry, max(place, self._opened[entry.channel].place))
+        for channel, seq in upto.items():
+            opened = self._opened[channel]
+            if opened.next < seq:
+                self._miss(channel, opened, seq)

@@ -77,7 +77,7 @@ class Hub:
         self.intake = Intake(clock, source)
         self._take = self.intake.frame
         self._messages: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=MAX_MESSAGES)
-        self._poll_milliseconds = POLL_MILLISECONDS
+        self._poll_milliseconds, self._gather_seconds = POLL_MILLISECONDS, GATHER_SECONDS
         self.kept: Callable[[Intake], Iterator[Batch]] | None = None
         """Gives the intake what was kept of earlier lives of this hub."""
         self._tail = False
@@ -163,10 +163,10 @@ class Hub:
                 path.unlink(missing_ok=True)
 
     def _gather(self, socket: zmq.Socket[bytes]) -> None:
-        """Read for GATHER_SECONDS from the first message on, or until a batch is full."""
+        """Read for a while from the first message on, or until a batch is full."""
         intake = self.intake
         intake.look_at_clock()
-        deadline, bad = intake.mono + GATHER_SECONDS, intake.bad + BATCH_BAD
+        deadline, bad = intake.mono + self._gather_seconds, intake.bad + BATCH_BAD
         while True:
             read = self._drain(socket, deadline, bad)
             intake.look_at_clock()
