@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmtop.wire import HEADER, MAX_SIDS, Kind
+from llmtop.wire import HEADER, MAGIC, MAX_SIDS, Kind
 
 BYTES_A_SECOND = 32 << 20
 """1.4 million samples a second."""
@@ -16,6 +16,8 @@ NAMES_A_SECOND = 256
 """Names more each second: who must begin again may, sixteen seconds later."""
 SESSIONS = 16
 """Sessions of one connection: a publisher has one, clients that send JSON some."""
+NAMING = (bytes([Kind.HELLO]), bytes([Kind.DEFS]))
+"""Kinds of which each connection has so many."""
 NEXT = re.compile(rb"\]\s*,\s*\[")
 """Between two entries of DEFS."""
 MAX_PEERS = 8192
@@ -42,21 +44,25 @@ class Peers:
     def admit(self, identity: bytes, data: bytes, now: float) -> bool:
         """Tell whether a frame that came at `now` (seconds) is within the limits."""
         peer = self._known.get(identity)
+        if peer is None or now - peer.second >= 1:
+            peer = self._begin(identity, peer, int(now))
+        peer.bytes += len(data)
+        peer.messages += 1
+        good = peer.bytes <= BYTES_A_SECOND and peer.messages <= MESSAGES_A_SECOND
+        if good and data[3:4] in NAMING and len(data) >= HEADER.size and data[:2] == MAGIC:
+            good = _admit_kind(peer, data)
+        self.refused += not good
+        return good
+
+    def _begin(self, identity: bytes, peer: _Peer | None, second: int) -> _Peer:
+        """Begin another second of a connection, known or new."""
         if peer is None:
             if len(self._known) >= MAX_PEERS:
                 del self._known[next(iter(self._known))]
             peer = self._known[identity] = _Peer()
-        second = int(now)
-        if second != peer.second:
-            peer.names = max(0, peer.names - NAMES_A_SECOND * (second - peer.second))
-            peer.second, peer.bytes, peer.messages = second, 0, 0
-        peer.bytes += len(data)
-        peer.messages += 1
-        good = peer.bytes <= BYTES_A_SECOND and peer.messages <= MESSAGES_A_SECOND
-        if good and len(data) >= HEADER.size and data[:2] == b"LT":
-            good = _admit_kind(peer, data)
-        self.refused += not good
-        return good
+        peer.names = max(0, peer.names - NAMES_A_SECOND * (second - peer.second))
+        peer.second, peer.bytes, peer.messages = second, 0, 0
+        return peer
 
 
 def _admit_kind(peer: _Peer, data: bytes) -> bool:

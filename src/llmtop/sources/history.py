@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from llmtop.samples import BUCKET_DTYPE, NO_STEP, Bucketed, Histogram
 from llmtop.sources.introduce import LATEST
 from llmtop.sources.session import UNKNOWN, Session
-from llmtop.wire import COUNTS, SID, Frame
+from llmtop.wire import COUNTS, SID, Frame, Kind
 
 BIN_DTYPE = np.dtype([("bin", "<u2"), ("count", "<u4")])
 """The wire's pair of HIST (6 bytes)."""
@@ -16,6 +16,15 @@ COUNT_DTYPE = np.dtype([("bound", "<f8"), ("n", "<u8")])
 """The wire's pair of COUNTS (16 bytes)."""
 BINS = 1 << 15
 """Bins there are: 15 bits of a float32."""
+
+
+def read_folded(
+    session: Session, frame: Frame
+) -> tuple[NDArray[np.void] | Histogram | None, int, int]:
+    """Return what BUCKETS or HIST hold, samples of unknown sids in it, and rows that cannot be."""
+    if frame.kind == Kind.HIST:
+        return read_histogram(session, frame), 0, 0
+    return read_buckets(session, frame)
 
 
 def read_buckets(session: Session, frame: Frame) -> tuple[NDArray[np.void], int, int]:

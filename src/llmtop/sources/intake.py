@@ -12,7 +12,7 @@ from typing import Any
 from llmtop.clock import Clock
 from llmtop.errors import WireError
 from llmtop.samples import Batch, RunEnd, RunInfo
-from llmtop.sources.history import read_buckets, read_counts, read_histogram
+from llmtop.sources.history import read_counts, read_folded
 from llmtop.sources.introduce import (
     LARGEST,
     LATEST,
@@ -31,7 +31,8 @@ from llmtop.sources.outgoing import Outgoing
 from llmtop.sources.pending import Pending
 from llmtop.sources.processes import local_birth
 from llmtop.sources.sequence import TAKE, Sequence, Verdict
-from llmtop.sources.session import History, SeriesKeys, Session
+from llmtop.sources.session import SeriesKeys, Session
+from llmtop.sources.steady import take_next
 from llmtop.wire import FROM_SEQ, Frame, Kind, pack, pack_json, read_json, unpack
 
 MAX_ANSWERS = 8192
@@ -72,6 +73,12 @@ class Intake:
 
     def frame(self, identity: bytes, data: bytes) -> None:
         """Take in one message of connection `identity`."""
+        steady = take_next(data, self.sessions, self.pending)
+        if steady is not None:
+            self._hear(steady, identity)
+            if self.keep_frames:
+                self._out.keep_next(steady, data)
+            return
         try:
             if data[:1] == b"{":
                 self._json(identity, read_sample(data, self.now))
@@ -184,7 +191,8 @@ class Intake:
                 self.bad += 1
                 continue
             self._define(session, wanted)
-        self._keep(session, frame)
+        if self.keep_frames:
+            self._out.keep(session.info.key, frame)
 
     def _define(self, session: Session, wanted: Definition) -> None:
         known = session.defined.get(wanted.sid)
@@ -213,10 +221,6 @@ class Intake:
         session.messages += 1
         session.records += frame.count
         self.pending.add(session, frame.payload, frame.count, frame.t0)
-        self._keep(session, frame)
-
-    def _keep(self, session: Session, frame: Frame) -> None:
-        """Keep a frame for whoever passes it on."""
         if self.keep_frames:
             self._out.keep(session.info.key, frame)
 
@@ -229,13 +233,9 @@ class Intake:
     def _folded(self, session: Session, frame: Frame) -> None:
         if not session.historic:
             return
-        part: History | None
-        if frame.kind == Kind.HIST:
-            part = read_histogram(session, frame)
-        else:
-            part, lost, bad = read_buckets(session, frame)
-            self._out.dropped += lost
-            self.bad += bad
+        part, lost, bad = read_folded(session, frame)
+        self._out.dropped += lost
+        self.bad += bad
         if part is None:
             return
         session.held.append(part)

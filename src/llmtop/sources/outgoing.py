@@ -17,8 +17,10 @@ from llmtop.samples import (
     SeriesInfo,
     WireFrame,
 )
-from llmtop.sources.session import History
-from llmtop.wire import Frame
+from llmtop.sources.session import History, Session
+from llmtop.wire import RECORD, Frame, Kind
+
+_new_frame = tuple.__new__
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class Outgoing:
         """Add a frame as it came."""
         data = bytes(frame.payload.obj)
         self.frames.append(WireFrame(run, frame.kind, frame.seq, frame.count, data))
+
+    def keep_next(self, session: Session, data: bytes) -> None:
+        """Add the newest DATA of a session, as it came."""
+        seq, count = (session.sequence.expected or 1) - 1, len(data) // RECORD.size - 1
+        self.frames.append(_new_frame(WireFrame, (session.info.key, Kind.DATA, seq, count, data)))
 
     def batch(self, samples: Samples | None, *, caught_up: bool) -> Batch | None:
         """Return all of it, None if that is nothing."""

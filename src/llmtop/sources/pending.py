@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +14,6 @@ RECORD_DTYPE = np.dtype([("sid", "<u4"), ("dt", "<u4"), ("step", "<i8"), ("value
 """The wire's DATA record (24 bytes)."""
 
 
-@dataclass(slots=True)
-class _Bundle:
-    """DATA payloads of one session."""
-
-    payloads: list[memoryview] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    starts: list[float] = field(default_factory=list)
-
-
 class Pending:
     """What came since the last `take`; whoever adds looks at `count` to bound it."""
 
@@ -32,17 +22,25 @@ class Pending:
         """Samples waiting."""
         self.unknown = 0
         """Samples left out because no DEFS named their sid; the reader sets it back."""
-        self._bundles: dict[Session, _Bundle] = {}
         self._parts: list[Samples] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with no payload; the lists hold one entry a DATA frame."""
+        self._slots: dict[Session, int] = {}
+        """The sessions that payloads came of, numbered."""
+        self._owners: list[int] = []
+        self._payloads: list[memoryview] = []
+        self._counts: list[int] = []
+        self._starts: list[float] = []
 
     def add(self, session: Session, payload: memoryview, count: int, t0: float) -> None:
         """Add the payload of a DATA frame."""
-        bundle = self._bundles.get(session)
-        if bundle is None:
-            bundle = self._bundles[session] = _Bundle()
-        bundle.payloads.append(payload)
-        bundle.counts.append(count)
-        bundle.starts.append(t0)
+        slots = self._slots
+        self._owners.append(slots.setdefault(session, len(slots)))
+        self._payloads.append(payload)
+        self._counts.append(count)
+        self._starts.append(t0)
         self.count += count
 
     def add_row(
@@ -59,21 +57,15 @@ class Pending:
 
     def settle(self) -> None:
         """Turn payloads into columns with the keys that sids have now."""
-        if not self._bundles:
+        if not self._payloads:
             return
-        bundles, self._bundles = self._bundles, {}
-        joined = b"".join([part for bundle in bundles.values() for part in bundle.payloads])
-        records = np.frombuffer(joined, RECORD_DTYPE)
-        counts = np.array([n for bundle in bundles.values() for n in bundle.counts])
-        starts = np.array([t for bundle in bundles.values() for t in bundle.starts])
-        time = np.repeat(starts, counts)
+        records = np.frombuffer(b"".join(self._payloads), RECORD_DTYPE)
+        counts, owners = np.array(self._counts), np.array(self._owners)
+        time = np.repeat(np.array(self._starts), counts)
         time += records["dt"] * 1e-6
-        keys, begin = np.empty(len(records), np.uint32), 0
-        for session, bundle in bundles.items():
-            end = begin + sum(bundle.counts)
-            keys[begin:end] = session.keys(records["sid"][begin:end])
-            begin = end
-        self._keep(keys, time, records["step"].copy(), records["value"].copy(), bundles)
+        keys = _keys([*self._slots], owners, counts, records["sid"])
+        self._keep(keys, time, records["step"].copy(), records["value"].copy(), self._slots)
+        self._begin()
 
     def take(self) -> Samples | None:
         """Return all that waits, in order of arrival within each session; None if nothing."""
@@ -102,3 +94,27 @@ class Pending:
                 folded = keys == session.overflow
                 value[folded], step[folded] = 1.0, NO_STEP
         self._parts.append(Samples(keys, time, step, value))
+
+
+def _keys(
+    sessions: list[Session], owners: NDArray[np.intp], counts: NDArray[np.intp],
+    sids: NDArray[np.uint32],
+) -> NDArray[np.uint32]:  # fmt: skip
+    """Return the series key of each sid.
+
+    Args:
+        sessions: The sessions the records are of.
+        owners: Shape (m,), the place in `sessions` of each payload's.
+        counts: Shape (m,), records of each payload.
+        sids: Shape (sum of counts,).
+    """
+    if len(sessions) == 1:
+        return sessions[0].keys(sids)
+    # A call for each of a thousand sessions costs more than all the rest of a batch.
+    rooms = np.array([len(session.lookup) for session in sessions])
+    table = np.concatenate([session.lookup for session in sessions])
+    first = np.repeat((np.cumsum(rooms) - rooms)[owners], counts)
+    last = np.repeat((rooms - 1).astype(np.uint32)[owners], counts)
+    first += np.minimum(sids, last)
+    found: NDArray[np.uint32] = table[first]
+    return found

@@ -58,6 +58,14 @@ class Sequence:
             return Verdict(True, lost=lost)
         return Verdict(False, ask=self._asks(now))
 
+    def goes_on(self, seq: int) -> bool:
+        """Tell whether message `seq` is the very next, and take it if so."""
+        if seq != self.expected:
+            return False
+        self.expected = seq + 1
+        self._gap_since = None
+        return True
+
     def skip(self, upcoming: int) -> bool:
         """Go on at `upcoming`, what is before it being lost; False if nothing of it was missing."""
         if self.expected is not None and upcoming <= self.expected:
