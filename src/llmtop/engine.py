@@ -24,7 +24,7 @@ INBOX_BATCHES = 64
 When it is full, sources wait, and what they read from waits or drops by its own rules."""
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 30.0
-"""A lost source is tried again after 1, 2, 4 ... 30 seconds."""
+"""A lost source is tried again after 1, 2, 4 ... 30 seconds, or its own `longest_pause`."""
 JOIN_SECONDS = 1.0
 """How long `stop` waits for the sources in all: they look at it ten times a second."""
 PUT_SECONDS = 0.1
@@ -239,7 +239,7 @@ class Engine:
                 pause = FIRST_RETRY_SECONDS
             self._put(_News(index, None, "lost", reason))
             self._stop.wait(pause)
-            pause = min(pause * 2, LAST_RETRY_SECONDS)
+            pause = min(pause * 2, getattr(source, "longest_pause", LAST_RETRY_SECONDS))
             self._put(_News(index, None, "retrying", reason))
 
     def _put(self, news: _News) -> bool:

@@ -15,6 +15,7 @@ from llmtop.clock import SystemClock
 from llmtop.errors import SourceError, UsageError
 from llmtop.sources import attach
 from llmtop.sources.attach import Attach
+from llmtop.sources.dialling import trouble
 from llmtop.sources.offset import TOLD_SECONDS, Offset
 from llmtop.wire import Kind, pack, pack_json, read_json, unpack
 
@@ -106,6 +107,25 @@ def test_no_frame_of_a_relay_raises(body: bytes, kind: int, seq: int) -> None:
         for said in ({"level": "lag", "count": "x"}, {"level": [body.hex()]}, {}):
             source._own(socket, pack_json(Kind.EVENT, said, session=0))
     source._take(False)
+
+
+@pytest.mark.parametrize(("address", "said"), [
+    ("ipc:///tmp/nowhere/serve.sock", "no such file or directory"),
+    ("tcp://127.0.0.1:1", "connection refused"), ("tcp://no/host:1", ""),
+])  # fmt: skip
+def test_what_the_system_says_against_a_connection(address: str, said: str) -> None:
+    assert said in trouble(address) != ""
+
+
+def test_who_asks_for_a_key_and_who_is_no_relay_is_told_apart(monkeypatch) -> None:
+    monkeypatch.setattr(attach, "SILENT_SECONDS", 2.0)
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as locked:
+        public, secret = zmq.curve_keypair()
+        locked.curve_server, locked.curve_publickey, locked.curve_secretkey = 1, public, secret
+        port = locked.bind_to_random_port("tcp://127.0.0.1")
+        source = Attach(f"tcp://127.0.0.1:{port}", clock=SystemClock())
+        with pytest.raises(SourceError, match="asks for a key"):
+            list(source.batches(threading.Event()))
 
 
 def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:

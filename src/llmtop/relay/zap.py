@@ -57,9 +57,13 @@ class Guard:
 
     def _judge(self, request: list[bytes]) -> list[bytes]:
         """Return the answer to one request."""
-        good = len(request) == PARTS and request[5] == b"CURVE" and self._knows(request[6])
+        asks = len(request) == PARTS and request[5] == b"CURVE"
+        good = asks and self._knows(request[6])
         self.refused += not good
-        code, text = (b"200", b"OK") if good else (b"400", b"no key that is allowed")
+        # After a 400 libzmq never tries again; a key may yet be allowed.
+        code, text = (b"200", b"OK") if good else (
+            (b"300", b"no key that is allowed yet") if asks else (b"400", b"no key")
+        )
         return [b"1.0", request[1] if len(request) > 1 else b"", code, text, b"", b""]
 
     def _knows(self, key: bytes) -> bool:

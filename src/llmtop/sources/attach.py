@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import zmq
@@ -15,6 +15,7 @@ from llmtop import keys
 from llmtop.clock import Clock
 from llmtop.errors import SourceError, WireError
 from llmtop.samples import Batch
+from llmtop.sources.dialling import Dial, trouble, watched
 from llmtop.sources.hub import (
     BATCH_SAMPLES,
     GATHER_SECONDS,
@@ -31,6 +32,10 @@ ASK_SECONDS = 1.0
 """Between two questions for the relay's time, which are this side's signs of life too."""
 SILENT_SECONDS = 6.0
 """Silence after which the relay is lost: the heartbeat timeout of the wire."""
+DIAL_SECONDS = 0.6
+"""For a relay that is about to listen: two tries of libzmq's."""
+CONNECT_MILLISECONDS = 2000
+"""Without an answer for so long a connection is tried anew: the link may be back since."""
 LAG_SHOWN_SECONDS = 10.0
 """How long it is told that the connection was too slow."""
 NOBODY = b""
@@ -39,6 +44,9 @@ NOBODY = b""
 
 class Attach:
     """A viewer of a relay."""
+
+    longest_pause = 2.0
+    """A laptop that is back on the network is not to wait."""
 
     def __init__(self, text: str, *, clock: Clock) -> None:
         """Attach to "tcp://host:port", "tcp://host:port?key=..." or "ipc://path".
@@ -68,9 +76,9 @@ class Attach:
             SourceError: nothing answers, or not any more.
             ConfigError: the relay asks for a key, and this user has none.
         """
-        with self._connected() as socket:
+        with self._connected() as (socket, dial):
             intake, answered, caught_up = self.intake, False, False
-            turned = ticked = self._heard = self._clock.monotonic()
+            began = turned = ticked = self._heard = self._clock.monotonic()
             self._greet(socket)
             while not stop.is_set():
                 socket.poll(POLL_MILLISECONDS)
@@ -84,8 +92,12 @@ class Attach:
                     ticked = turned
                     intake.tick()
                 self._speak(socket)
-                if turned - self._heard > SILENT_SECONDS:
-                    raise SourceError(self._silence(answered))
+                dial.look()
+                failed = not answered and turned - began > DIAL_SECONDS and (
+                    dial.unheard or dial.unknown
+                )
+                if failed or turned - self._heard > SILENT_SECONDS:
+                    raise SourceError(self._silence(answered, dial))
                 ready = self._caught_up and not caught_up
                 caught_up = caught_up or ready
                 batch = self._take(ready)
@@ -96,29 +108,38 @@ class Attach:
                     yield batch
 
     @contextmanager
-    def _connected(self) -> Iterator[zmq.Socket[bytes]]:
-        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+    def _connected(self) -> Iterator[tuple[zmq.Socket[bytes], Dial]]:
+        with ExitStack() as stack:
+            context = stack.enter_context(zmq.Context())
+            socket = stack.enter_context(context.socket(zmq.DEALER))
             for option, value in OPTIONS.items():
                 if option != zmq.ROUTER_MANDATORY:
                     socket.setsockopt(option, value)
             socket.setsockopt(zmq.RECONNECT_IVL, 250)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MILLISECONDS)
             if self._key:
                 keys.arm(socket, self._key)
+            dial = stack.enter_context(watched(socket))
             try:
                 socket.connect(self.address)
             except zmq.ZMQError as error:
                 raise SourceError(f"{self.address}: {error.strerror}") from None
-            yield socket
+            yield socket, dial
 
-    def _silence(self, answered: bool) -> str:
+    def _silence(self, answered: bool, dial: Dial) -> str:
+        """Return what is the matter, and what a person can do about it."""
         if answered:
-            return f"no sign of life for {SILENT_SECONDS:.0f} s"
-        if not self._key:
-            return f"nothing answers at {self.address}; if it asks for keys, attach with its ?key="
-        public = keys.own_pair().public
-        return (f"nothing answers at {self.address}; if it does not know this key, run there: "
-                f"llmtop keys allow {public}")
+            return f"no sign of life for {SILENT_SECONDS:.0f} s; connecting again"
+        if dial.unknown and self._key:
+            return ("there is no relay of that key, or it does not know this one; run there: "
+                    f"llmtop keys allow {keys.own_pair().public}")
+        if dial.unknown:
+            return "it asks for a key; attach with the line that llmtop serve prints, ?key= and all"
+        found = trouble(self.address)
+        if found:
+            return f"{found}; is llmtop serve running there? Trying again"
+        return "nothing answers there; is it llmtop serve? Trying again"
 
     def _greet(self, socket: zmq.Socket[bytes]) -> None:
         """Say who asks, and what need not be sent again."""
