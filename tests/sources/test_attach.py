@@ -109,6 +109,23 @@ def test_no_frame_of_a_relay_raises(body: bytes, kind: int, seq: int) -> None:
     source._take(False)
 
 
+def test_a_relay_that_is_gone_is_not_taken_for_one_that_answers(relay: Relay) -> None:
+    source, stop = Attach(relay.address, clock=SystemClock()), threading.Event()
+    caught_up = pack_json(Kind.EVENT, {"level": "caught_up"}, session=0)
+    batches = source.batches(stop)
+    answering = threading.Thread(
+        target=lambda: relay.say(relay.socket.recv_multipart()[0], caught_up)
+    )
+    answering.start()
+    while not next(batches).caught_up:
+        pass
+    answering.join()
+    batches.close()
+    relay.context.destroy(linger=0)
+    with pytest.raises(SourceError, match="connection refused"):
+        next(source.batches(stop))
+
+
 @pytest.mark.parametrize(("address", "said"), [
     ("ipc:///tmp/nowhere/serve.sock", "no such file or directory"),
     ("tcp://127.0.0.1:1", "connection refused"), ("tcp://no/host:1", ""),

@@ -78,6 +78,7 @@ class Attach:
         """
         with self._connected() as (socket, dial):
             intake, answered, caught_up = self.intake, False, False
+            self._caught_up = False
             began = turned = ticked = self._heard = self._clock.monotonic()
             self._greet(socket)
             while not stop.is_set():
