@@ -101,11 +101,10 @@ def death(trial: Trial, bad: bool) -> None:
 
 def restart(trial: Trial, bad: bool) -> None:
     trial.feed("loss", noise(10, 40))
-    if bad:
-        trial.end("died")
-        trial.now += 30
-        trial.introduce(key="again")
-        trial.judge()
+    trial.end("died" if bad else "finished")
+    trial.now += 30
+    trial.introduce(key="again")
+    trial.judge()
 
 
 def straggling(trial: Trial, bad: bool) -> None:

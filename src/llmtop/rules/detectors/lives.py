@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from llmtop.rules.detectors.base import Finding, Look
 from llmtop.rules.detectors.settings import Silent
 
@@ -52,7 +54,7 @@ class EndedDetector:
 
 
 class RestartedDetector:
-    """Tells when an attempt of a run follows another."""
+    """Tells when an attempt of a run follows another that had not come to its end."""
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
@@ -65,7 +67,10 @@ class RestartedDetector:
             if run.attempt == self._known.get(run.id):
                 continue
             self._known[run.id] = run.attempt
-            for attempt in run.attempts[known:]:
+            for before, attempt in pairwise(run.attempts[known - 1 :]):
+                if before.state == "finished":
+                    # Whoever runs a script once more has lost nothing.
+                    continue
                 detail = f"attempt {attempt.number}"
                 if attempt.first_step >= 0:
                     detail += f", from step {attempt.first_step:,}"
