@@ -34,6 +34,8 @@ PUMP_SAMPLES = 2_000_000
 PUMP_SECONDS = 0.1
 JUDGE_SECONDS = 0.45
 """Between two judgements of the alert rules: every second tick, well within a second of a NaN."""
+STILL_SECONDS = 1.0
+"""The same while nothing has grown: what depends on time alone is judged once a second."""
 SNAPSHOT_SECONDS = 1.0
 """Length of one pump while nobody looks at a screen."""
 FEWEST_SAMPLES = 4096
@@ -148,7 +150,8 @@ class Engine:
         alerts: tuple[Alert, ...] = ()
         if self._rules:
             changed = self._derive(changed, now)
-            if not 0 <= now - self._judged < JUDGE_SECONDS:
+            rest = JUDGE_SECONDS if self._unjudged else STILL_SECONDS
+            if not 0 <= now - self._judged < rest:
                 alerts = self._judge(now)
         if taken >= FEWEST_SAMPLES:
             cost = (self.clock.monotonic() - began) / taken

@@ -80,7 +80,10 @@ def _truth(node: Condition, frame: Frame) -> Truth:
     if isinstance(node, Absent):
         counts = frame.stretches(node.metric, node.window, None).counts
         return Truth(counts == 0, np.ones(len(counts), np.bool_))
-    left_truth, right_truth = _truth(node.left, frame), _truth(node.right, frame)
+    left_truth = _truth(node.left, frame)
+    if node.word == "and" and left_truth.known.all() and not left_truth.value.any():
+        return left_truth
+    right_truth = _truth(node.right, frame)
     value = left_truth.value & right_truth.value
     both = left_truth.known & right_truth.known
     if node.word == "and":
