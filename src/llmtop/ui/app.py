@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
+from textual.color import Color
 from textual.events import Resize
 from textual.screen import Screen
 
@@ -19,7 +20,7 @@ from llmtop.ui.panels.base import Content, Panel, Scene, Size
 from llmtop.ui.panels.footer import Cost, News, footer_row
 from llmtop.ui.telling import ask_to_stop, news, tell
 from llmtop.ui.terminal.celldiff import CellDiffMixin
-from llmtop.ui.theme import default_theme, load_themes, role_styles, variable_defaults
+from llmtop.ui.theme import default_theme, filtered, load_themes, role_styles, variable_defaults
 from llmtop.ui.view import View
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         self._panel("header").show(scene, force=force)
         footer = self._panel("footer")
         footer.put_rows([self._footer(footer.size.width)])
+        self.flush_rows()
 
     def draw_panel(self, panel: Panel) -> None:
         """Draw one panel that has just got its size; before there are data, its skeleton."""
@@ -217,7 +219,9 @@ class LlmtopApp(CellDiffMixin, App[None]):
         return self.screen_stack[0].query_one(f"#{name}", Panel)
 
     def _restyle(self) -> None:
-        self.role_styles = role_styles(self.theme_variables)
+        ground = Color.parse(self.theme_variables["background"])
+        self.role_styles = filtered(
+            role_styles(self.theme_variables), self.get_line_filters(), ground)
         for panel in self.screen_stack[0].query(Panel):
             panel.restyle()
 

@@ -6,8 +6,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.filter import LineFilter
 
 SERIES = 6
 """Colours a chart tells lines apart by: more than six nobody can."""
@@ -169,6 +171,16 @@ def role_styles(
         )
         for role, name in names.items()
     }
+
+
+def filtered(
+    styles: Mapping[str, Style], filters: Sequence[LineFilter], ground: Color
+) -> dict[str, Style]:
+    """Return the styles as Textual's filters leave them, so that no row need be filtered again."""
+    segments = [Segment(" ", style) for style in styles.values()]
+    for line_filter in filters:
+        segments = line_filter.apply(segments, ground)
+    return {role: found.style or Style() for role, found in zip(styles, segments, strict=True)}
 
 
 def _is_ansi(colour: str) -> bool:

@@ -13,7 +13,9 @@ Run = tuple[str, str]
 """A stretch of text and the theme role that colours it."""
 Row = tuple[Run, ...]
 
-_SINGLE = re.compile("[ -~\xa1-\xac\xae-\xff\u2026\u2190-\u2193\u2500-\u25fc\u2800-\u28ff]*").fullmatch
+_SINGLE = re.compile(
+    "[ -~\xa1-\xac\xae-\xff\u2026\u2190-\u2193\u2500-\u25fc\u2800-\u28ff]*"
+).fullmatch
 """Letters, lines, blocks and braille, of which nearly everything drawn is made: printable, and one
 cell each."""
 

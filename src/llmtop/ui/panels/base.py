@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -161,7 +161,7 @@ class Panel(Widget):
             self._drawn_at, self._behind = scene.now, False
             self.put_rows(content.frame(scene, size))
         elif beats and content.head is not None and scene.view.crosshair is None:
-            self._put(0, content.head(scene, size))
+            self._put([content.head(scene, size)])
 
     def put_rows(self, rows: list[Row]) -> None:
         """Take new rows and refresh those that differ from what stands there."""
@@ -172,14 +172,17 @@ class Panel(Widget):
             self._strips = [None] * len(rows)
             self.refresh()
             return
-        for y, row in enumerate(rows):
-            self._put(y, row)
+        self._put(rows)
 
-    def _put(self, y: int, row: Row) -> None:
-        if y < len(self._rows) and row != self._rows[y]:
-            self._rows[y] = row
+    def _put(self, rows: Sequence[Row]) -> None:
+        """Take the first rows anew."""
+        changed = [y for y, (row, old) in enumerate(zip(rows, self._rows, strict=False))
+                   if row != old]
+        for y in changed:
+            self._rows[y] = rows[y]
             self._strips[y] = None
-            self.refresh(Region(0, y, self.size.width, 1))
+        if changed:
+            self._app.put_rows(self, changed)
 
     def on_resize(self) -> None:
         """Draw at once what stands there, at the new size."""
@@ -206,9 +209,7 @@ class Panel(Widget):
         return strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows in `crop`; without border and padding they need no styling again."""
-        if self.get_line_filters():
-            return super().render_lines(crop)
+        """Return the rows in `crop`: they are styled, and have no border and no padding."""
         lines = [self.render_line(y) for y in crop.line_range]
         if crop.x == 0 and crop.width == self.size.width:
             return lines

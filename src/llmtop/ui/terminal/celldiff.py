@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from rich.console import RenderableType
@@ -13,9 +14,11 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
 from textual.filter import LineFilter
-from textual.geometry import Offset
+from textual.geometry import Offset, Region
 from textual.screen import Screen
+from textual.widget import Widget
 
+from llmtop.ui.terminal.alone import Alone
 from llmtop.ui.terminal.compositor import CompositorDiff, SurpriseError, Written, seam_problem
 from llmtop.ui.terminal.driver import TerminalDriver
 from llmtop.ui.terminal.files import Terminal
@@ -41,6 +44,7 @@ class CellDiffMixin(App[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._diff = CompositorDiff()
+        self._alone = Alone()
         self._surprises = 0
         self._shown_cursor = Offset(-1, -1)
         self._greys = GreyNeutrals()
@@ -94,14 +98,53 @@ class CellDiffMixin(App[Any]):
         try:
             text = self._diff.text(update, self.console)
         except SurpriseError as surprise:
-            self._surprises += 1
-            if self._surprises >= SURPRISES:
-                self.diff_off = str(surprise)
+            self._note(surprise)
             return renderable
         if not text and self.cursor_position == self._shown_cursor:
             return None
         self._shown_cursor = self.cursor_position
         return cast("RenderableType", Written(text))
+
+    def put_rows(self, widget: Widget, rows: Sequence[int]) -> None:
+        """Have rows of a widget drawn again: at once where it stands alone, else by Textual.
+
+        What is drawn at once waits for `flush_rows`. It spares the widget's messages to the screen,
+        the screen's timer and the composing of rows that are whole already.
+        """
+        place = self._place_of(widget)
+        if place is not None:
+            strips = {y: widget.render_line(y) for y in rows if y < place.height}
+            try:
+                self._diff.put(place, strips, self.console)
+            except SurpriseError as surprise:
+                self._note(surprise)
+                self.repaint()
+            return
+        width = widget.size.width
+        widget.refresh(*(Region(0, y, width, 1) for y in rows))
+
+    def flush_rows(self) -> None:
+        """Write what was drawn at once."""
+        if self._driver is None or not (text := self._diff.take()):
+            return
+        self._begin_update()
+        self._driver.write(text)
+        self._end_update()
+        self._driver.flush()
+
+    def _place_of(self, widget: Widget) -> Region | None:
+        """Return where rows of `widget` may be written past Textual, None where they may not."""
+        # A focused widget may have the terminal's cursor, which only Textual puts back.
+        if (self.diff_off or not self._will_write or len(self.screen_stack) != 1
+                or self.focused is not None or not self._diff.knows(self.size)):
+            return None
+        return self._alone.place(self.screen, widget)
+
+    def _note(self, surprise: SurpriseError) -> None:
+        """Step aside for good after too many surprises."""
+        self._surprises += 1
+        if self._surprises >= SURPRISES:
+            self.diff_off = str(surprise)
 
     @property
     def _will_write(self) -> bool:

@@ -7,12 +7,15 @@ pieces of rows ("chops") and the spans of them that are to be written.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import Console
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from llmtop.ui.terminal.cells import CellScreen, one_cell_each
@@ -24,6 +27,7 @@ _SEAM: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (CompositorUpdate.render_segments, ("self", "console")),
     (App._display, ("self", "screen", "renderable")),
     (Strip.render_ansi, ("style", "color_system")),
+    (Compositor.visible_widgets.fget, ("self",)),  # type: ignore[attr-defined]
 )
 """Textual's private callables this folder relies on, with the parameters they had in 8.2.8."""
 
@@ -74,7 +78,7 @@ class CompositorDiff:
         Raises:
             SurpriseError: An update of an unknown kind or shape; nothing is known afterwards.
         """
-        try:
+        with self._surprised():
             if type(update) is ChopsUpdate:
                 self._draw_chops(update, console)
             elif type(update) is LayoutUpdate:
@@ -82,6 +86,32 @@ class CompositorDiff:
             else:
                 raise SurpriseError(f"an update of kind {type(update).__name__}")
             return self._screen.take()
+
+    def knows(self, size: Size) -> bool:
+        """Return whether a screen of this size has been written whole."""
+        return size.area > 0 and (self._screen.width, self._screen.height) == size
+
+    def put(self, place: Region, rows: Mapping[int, Strip], console: Console) -> None:
+        """Make rows of a region of the screen show strips; `take` tells what that takes.
+
+        Raises:
+            SurpriseError: A strip of an unknown kind or width; nothing is known afterwards.
+        """
+        with self._surprised():
+            for y, strip in rows.items():
+                if strip.cell_length != place.width:
+                    raise SurpriseError(f"a row of {strip.cell_length} cells in {place}")
+                self._draw_strip(place.y + y, place.x, strip, console)
+
+    def take(self) -> str:
+        """Return what must be written to make the terminal show what was put."""
+        return self._screen.take()
+
+    @contextmanager
+    def _surprised(self) -> Iterator[None]:
+        """Forget everything if something is not what it is expected to be."""
+        try:
+            yield
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             self.forget()
             raise SurpriseError(f"{type(error).__name__}: {error}") from error
