@@ -343,3 +343,11 @@ def test_too_short_a_past_says_nothing() -> None:
     (device,) = devices_of(world.store.runs[0])
     assert forecast(device.series["gpu_memory_used_bytes"], 100.0) is None
     assert words(None) == ""
+
+
+def test_what_has_no_room_below_asks_for_a_taller_window() -> None:
+    world = World()
+    machine(world, 2)
+    scene, size = on_screen(world), Size(80, 2)
+    assert "1 more: make the window taller" in plain(process_list.frame(scene, size))
+    assert "1 more: make the window taller" in plain(devices.frame(scene, size))

@@ -17,6 +17,7 @@ from llmtop.store.ranks import Spread, cross_rank
 from llmtop.store.runs import STALE_SECONDS, Attempt, RankState, Run, State
 from llmtop.store.series import Axis, Point, Series, Summary
 from llmtop.store.store import Store
+from llmtop.store.together import time_means
 
 __all__ = [
     "STALE_SECONDS",
@@ -40,4 +41,5 @@ __all__ = [
     "cross_rank",
     "density",
     "share_below",
+    "time_means",
 ]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Axis = Literal["step", "time", "elapsed"]
 SHORTEST_RATE_SECONDS = 1.0
 """A rate over less would turn the first increment of a counter into a spike."""
+FEW_POINTS = 64
+"""Points that hold the last seconds of a counter that is read once a second."""
 EVERYTHING = 1 << 62
 
 
@@ -188,17 +190,11 @@ class Series:
                 sheet.add_spans(old)
             mixed = self._table.step_mixed if axis == "step" else self._table.time_mixed
             x, value = self._along(axis, raw), raw.value
-            if axis == "step" and len(x) and self._table.low_step[self.id] >= 0:
-                known = raw.step >= 0
-                if not known.all():
-                    x, value = x[known], value[known]
-                sheet.add_points(
-                    x, value, ordered=not mixed[self.id], finite=not self._table.bad[self.id]
-                )
-            elif axis != "step":
-                sheet.add_points(
-                    x, value, ordered=not mixed[self.id], finite=not self._table.bad[self.id]
-                )
+            if axis == "step" and not (known := raw.step >= 0).all():
+                x, value = x[known], value[known]
+            sheet.add_points(
+                x, value, ordered=not mixed[self.id], finite=not self._table.bad[self.id]
+            )
             return sheet.columns()
 
     def quantiles(self, qs: Sequence[float], since: float | None = None) -> Quantiles:
@@ -243,6 +239,10 @@ class Series:
             return float("nan")
         age = now - float(self._table.low_time[self.id])
         span = max(min(seconds, age), SHORTEST_RATE_SECONDS)
+        x, _, value = self.window(FEW_POINTS)
+        if not self._table.time_mixed[self.id] and x.min(initial=np.inf) < now - seconds:
+            value = value[(x >= now - seconds) & (x <= now) & np.isfinite(value)]
+            return float(value.sum()) / span
         return float(self.buckets("time", now - seconds, now, 1).sum[0]) / span
 
     def _along(self, axis: Axis, points: Points) -> F8:

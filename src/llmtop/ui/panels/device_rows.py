@@ -161,11 +161,15 @@ def _past(device: Device, cells: int, scene: Scene) -> str:
     series = device.series.get("gpu_utilization") or device.series.get("gpu_sm_activity")
     if series is None or cells <= 0:
         return " " * max(0, cells)
-    each = SPARK_SECONDS / cells
-    # Whole stretches of time, so that the line moves once a stretch and not with each sample.
-    stop = (scene.now // each + 1) * each
+    return _past_at(series, cells, scene.ascii, int(scene.now * cells // SPARK_SECONDS))
+
+
+@lru_cache(maxsize=256)
+def _past_at(series: Series, cells: int, ascii_only: bool, moment: int) -> str:
+    """Return the line of whole stretches of time, drawn once each: it moves with them."""
+    stop = (moment + 1) * SPARK_SECONDS / cells
     values = series.buckets("time", stop - SPARK_SECONDS, stop, cells).mean
-    return sparkline(values, cells, unicode=not scene.ascii, low=0.0, high=1.0)
+    return sparkline(values, cells, unicode=not ascii_only, low=0.0, high=1.0)
 
 
 def states_row(device: Device, now: float, cells: int) -> Row:

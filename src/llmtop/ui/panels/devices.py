@@ -84,7 +84,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     energy = _energy(scene)
     head = [*energy, *totals(found, scene.now, size.width - width(energy))]
     if len(shown) < len(found):
-        head = [(f"{len(found) - len(shown)} more: widen the window   ", "dim"), *head]
+        head = [(f"{len(found) - len(shown)} more: make the window taller   ", "dim"), *head]
     return framed("gpus", head, body, size, BOX_FROM)
 
 

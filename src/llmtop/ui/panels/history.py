@@ -23,7 +23,7 @@ from llmtop.chart import (
 )
 from llmtop.rules.machine import latest
 from llmtop.store import Run as StoreRun
-from llmtop.store import Series
+from llmtop.store import Series, time_means
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner, is_boxed
 from llmtop.ui.rows import Row, Run
@@ -156,23 +156,26 @@ def _short(metric: str) -> str:
 def _values(line: _Line, spec: Spec, grid: Grid) -> tuple[F8, F8 | None, F8 | None]:
     """Return a line, and of several devices their least and most."""
     hole = max(2, int(HOLE_SECONDS / grid.width))
-    found = [one.buckets("time", grid.start, grid.stop, grid.count) for one in line.series]
     if spec.rate:
-        (columns,) = found
+        columns = line.series[0].buckets("time", grid.start, grid.stop, grid.count)
         rate = np.where(columns.n > 0, columns.sum / grid.width, np.nan)
         # In columns shorter than a sweep every other one is empty; the rate is the sweep's.
         spread = max(1, round(1.0 / grid.width))
         return bridged(rate / spread if spread > 1 else rate, hole), None, None
-    means = np.array([bridged(columns.mean, hole) for columns in found])
-    if len(found) == 1:
-        return means[0], None, None
-    seen = np.isfinite(means).any(axis=0)
-    filled = np.where(seen, means, 0.0)
-    low, high = np.fmin.reduce(filled), np.fmax.reduce(filled)
-    count = np.maximum(np.isfinite(means).sum(axis=0), 1)
-    mean = np.nansum(means, axis=0) / count
-    return (np.where(seen, mean, np.nan), np.where(seen, low, np.nan),
-            np.where(seen, high, np.nan))
+    means = time_means(line.series, grid.start, grid.stop, grid.count)
+    if len(means) == 1:
+        return bridged(means[0], hole), None, None
+    seen = np.isfinite(means)
+    if (seen == seen[0]).all():
+        # Devices are read together, so the holes of all are the same: they are bridged once.
+        mean, low, high = (bridged(row, hole) for row in (
+            means.mean(axis=0), means.min(axis=0), means.max(axis=0)))
+        return mean, low, high
+    means = np.array([bridged(row, hole) for row in means])
+    count = np.isfinite(means).sum(axis=0)
+    mean = np.divide(np.nansum(means, axis=0), count, out=np.full(grid.count, np.nan),
+                     where=count > 0)
+    return mean, np.fmin.reduce(means), np.fmax.reduce(means)
 
 
 def frame(spec: Spec, scene: Scene, size: Size) -> list[Row]:

@@ -94,10 +94,12 @@ def fitting(cells: int, gpus: bool) -> list[Column]:
 
 
 def signature(scene: Scene, size: Size) -> Hashable:
-    """Return what the frame depends on."""
+    """Return what the frame depends on: the table, which is read every few seconds, and names."""
     run = scene.host
-    names = tuple(run.name for run in scene.store.runs)
-    return None if run is None else (run.id, run.version, names)
+    if run is None:
+        return None
+    rows, names = process_rows(run), run_names(scene.store, run)
+    return run.id, tuple(rows), tuple(names.items()), _hidden(scene, rows)
 
 
 def frame(scene: Scene, size: Size) -> list[Row]:
@@ -122,7 +124,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
         body = [((hidden or "nothing busy on this machine", "dim"),)]
     right: list[Run] = [(str(len(rows)), "bright")]
     if len(rows) > room:
-        right.append((f" ({len(rows) - room} more: widen the window)", "dim"))
+        right.append((f" ({len(rows) - room} more: make the window taller)", "dim"))
     return framed("processes", right if rows else (), body, size, BOX_FROM)
 
 
