@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Literal
@@ -101,6 +101,7 @@ class Engine:
         self._inbox: Queue[_News] = Queue(INBOX_BATCHES)
         self._arrived = threading.Event()
         self._stop = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
         self._threads: list[threading.Thread] = []
         self._rules = rules
         self._derivation = Derivation()
@@ -113,8 +114,9 @@ class Engine:
         self._cost = 0.0
         self._runs_seen: tuple[int, ...] = ()
 
-    def start(self) -> None:
-        """Start every source."""
+    def start(self, wake: Callable[[], None] = lambda: None) -> None:
+        """Start every source; `wake` is called, in their threads, when one has something."""
+        self._wake = wake
         for index, source in enumerate(self._sources):
             thread = threading.Thread(
                 target=self._read, args=(index, source), name=f"llmtop-{source.name}", daemon=True
@@ -253,5 +255,6 @@ class Engine:
             except Full:
                 continue
             self._arrived.set()
+            self._wake()
             return True
         return False

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from llmtop.errors import nearest
 from llmtop.ui.keys import KEYS, SCREENS
 from llmtop.ui.mouse import Mouse
+from llmtop.ui.pace import Pace
 from llmtop.ui.panels.base import Content, Panel, Scene, Size
 from llmtop.ui.panels.footer import Cost, News, footer_row
 from llmtop.ui.telling import ask_to_stop, news, tell
@@ -119,9 +120,8 @@ class LlmtopApp(CellDiffMixin, App[None]):
 
         self._place = dict(PLACES)
         self.engine, self.delivery = self._build(), self._deliver()
-        self.engine.start()
         self._measure()
-        self.set_interval(1 / self.fps, self.tick)
+        self.engine.start(Pace(self, self.tick, self.fps).wake)
         self.tick()
         for problem in self.theme_errors:
             self.notify(problem, severity="warning")
