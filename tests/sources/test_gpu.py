@@ -265,15 +265,17 @@ def test_processes_of_both_kinds_with_their_share(monkeypatch: pytest.MonkeyPatc
     gpu = Gpu(processes=[(10, 5 * GIB), (11, None)], graphics=[(10, GIB), (12, GIB)],
               busy=[(10, 100, 40), (10, 200, 80), (11, 150, 5), (12, 10, 4_000_000)])
     backend, _ = opened(monkeypatch, gpu)
-    found = {p.pid: p for p in backend.read(slow=False)[0].processes}
+    found = {p.pid: p for p in backend.read(slow=True)[0].processes}
     assert (found[10].memory_bytes, found[10].utilization) == (5 * GIB, 0.8)
     assert (found[11].memory_bytes, found[11].utilization) == (None, 0.05)
     assert found[12].utilization is None
-    again = {p.pid: p.utilization for p in backend.read(slow=False)[0].processes}
+    again = {p.pid: p.utilization for p in backend.read(slow=True)[0].processes}
     assert again[10] == 0.8, "holds while the driver has nothing newer"
     for _ in range(6):
-        again = {p.pid: p.utilization for p in backend.read(slow=False)[0].processes}
+        again = {p.pid: p.utilization for p in backend.read(slow=True)[0].processes}
     assert again[10] is None
+    gpu.processes = []
+    assert 10 in {p.pid for p in backend.read(slow=False)[0].processes}, "read with the table"
 
 
 @pytest.mark.parametrize(("code", "words"), [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llmtop.sources import cgroup
 from llmtop.sources.gpu import GpuProcess, Reading
-from llmtop.sources.host import Disks, Host, infiniband
+from llmtop.sources.host import Disks, Host, infiniband, ports
 from llmtop.sources.kernel_files import integer, pressure, table
 from llmtop.sources.processes_table import ProcessTable, parse_stat
 
@@ -107,14 +107,14 @@ def test_the_real_host() -> None:
 
 
 def test_infiniband_counts_words(tmp_path: Path) -> None:
-    assert infiniband(tmp_path) == {}
+    assert infiniband(ports(tmp_path)) == {}
     lay(tmp_path, {
         "sys/class/infiniband/mlx5_0/ports/1/counters/port_rcv_data": "100\n",
         "sys/class/infiniband/mlx5_0/ports/1/counters/port_xmit_data": "10\n",
         "sys/class/infiniband/mlx5_1/ports/1/counters/port_rcv_data": "1\n",
         "sys/class/infiniband/mlx5_1/ports/1/counters/port_xmit_data": "N/A\n",
     })
-    assert infiniband(tmp_path) == {
+    assert infiniband(ports(tmp_path)) == {
         "infiniband_received_bytes": 404.0, "infiniband_sent_bytes": 40.0}
 
 

@@ -39,6 +39,9 @@ class Host:
         self._cores: list[tuple[float, float]] = []
         self._spent: tuple[float, float] | None = None
         self._disks = Disks()
+        self._cards: list[str] = []
+        """Network cards that are hardware."""
+        self._ports: list[Path] = []
 
     def read(self, now: float, slow: bool, folders: Iterable[str]) -> Reading:
         """Return what the host does at `now` (monotonic seconds).
@@ -54,7 +57,7 @@ class Host:
         used = cgroup.usage(self._group)
         self._processor(out, now, used)
         self._memory(out, used)
-        self._traffic(out)
+        self._traffic(out, slow)
         for name, metric in PRESSURES.items():
             share = self._pressure(name)
             if share is not None:
@@ -111,21 +114,24 @@ class Host:
         if swap.total:
             out.gauges["host_swap_used_bytes"] = float(swap.used)
 
-    def _traffic(self, out: Reading) -> None:
+    def _traffic(self, out: Reading, slow: bool) -> None:
         disks = self._psutil.disk_io_counters()
         if disks is not None:
             out.totals["host_disk_read_bytes"] = float(disks.read_bytes)
             out.totals["host_disk_written_bytes"] = float(disks.write_bytes)
         cards = self._psutil.net_io_counters(pernic=True)
-        places = self._root / "sys/class/net"
-        wanted = [name for name in cards if (places / name / "device").exists()]
-        counted = wanted or [name for name in cards if name != "lo"]
+        if slow:
+            places = self._root / "sys/class/net"
+            self._cards = [name for name in cards if (places / name / "device").exists()]
+            self._ports = ports(self._root)
+        counted = [name for name in self._cards if name in cards] or [
+            name for name in cards if name != "lo"]
         if counted:
             out.totals["host_network_received_bytes"] = float(
                 sum(cards[name].bytes_recv for name in counted))
             out.totals["host_network_sent_bytes"] = float(
                 sum(cards[name].bytes_sent for name in counted))
-        out.totals.update(infiniband(self._root))
+        out.totals.update(infiniband(self._ports))
 
     def _pressure(self, name: str) -> float | None:
         """Return a pressure of the container where it has its own, else the host's."""
@@ -149,9 +155,13 @@ def _here() -> str:
         return ""
 
 
-def infiniband(root: Path) -> dict[str, float]:
+def ports(root: Path) -> list[Path]:
+    """Return the folders of the InfiniBand ports' counters."""
+    return sorted((root / "sys/class/infiniband").glob("*/ports/*/counters"))[:MAX_PORTS]
+
+
+def infiniband(ports: Iterable[Path]) -> dict[str, float]:
     """Return the bytes received and sent over all InfiniBand ports; nothing without one."""
-    ports = sorted((root / "sys/class/infiniband").glob("*/ports/*/counters"))[:MAX_PORTS]
     found = {}
     for metric, file in (
         ("infiniband_received_bytes", "port_rcv_data"), ("infiniband_sent_bytes", "port_xmit_data"),

@@ -19,8 +19,8 @@ FIELD_MEMORY_TEMPERATURE = 82
 FIELD_NVLINK_SENT, FIELD_NVLINK_RECEIVED = 138, 139
 ALL_LINKS = 0xFFFFFFFF
 KIB = 1024
-BUSY_SWEEPS = 5
-"""Sweeps for which a process's share of the device holds when the driver has no newer one."""
+BUSY_LOOKS = 1
+"""Looks for which a process's share of the device holds when the driver has no newer one."""
 UNCORRECTED, CORRECTED, AGGREGATE = 1, 0, 1
 
 
@@ -69,6 +69,7 @@ class Device:
         self.handle: object = None
         self._nvml, self._find, self._parent = nvml, find, parent
         self._gpm: Gpm | None = None
+        self._users: list[GpuProcess] = []
         self._busy: dict[int, float] = {}
         self._busy_at = 0
         self._busy_age = 0
@@ -93,7 +94,9 @@ class Device:
                 self._states(out)
             if slow:
                 self._facts.update(self._slow_facts())
-            out.processes = self._processes()
+            if slow or self._facts.get("unified"):
+                self._users = self._processes()
+            out.processes = self._users
         except DeviceLostError as error:
             self.lost = str(error)
             out = Reading(self.key)
@@ -250,7 +253,7 @@ class Device:
             self._busy = {pid: share for pid, (_, share) in newest.items()}
             self._busy_at = max(at for at, _ in newest.values())
             self._busy_age = 0
-        elif self._busy_age > BUSY_SWEEPS:
+        elif self._busy_age > BUSY_LOOKS:
             self._busy = {}
 
 

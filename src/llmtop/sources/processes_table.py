@@ -84,6 +84,8 @@ class ProcessTable:
         self._proc = root / "proc"
         self._before: dict[tuple[int, int], _Before] = {}
         self._looked: float | None = None
+        self._said: dict[str, Stat] = {}
+        """By line of /proc/<pid>/stat, what it says."""
         self._pss: dict[tuple[int, int], tuple[float, int]] = {}
         self._users: dict[int, str] = {}
         self.folders: list[str] = []
@@ -112,8 +114,14 @@ class ProcessTable:
             names = [name for name in os.listdir(self._proc) if name.isdigit()][:MAX_LOOKED_AT]
         except OSError:
             return {}
-        found = (parse_stat(read(f"{self._proc}/{name}/stat")) for name in names)
-        return {stat.pid: stat for stat in found if stat is not None}
+        before, self._said = self._said, {}
+        for name in names:
+            text = read(f"{self._proc}/{name}/stat")
+            # Most processes sleep, and say what they said the last time.
+            stat = found if (found := before.get(text)) else parse_stat(text)
+            if stat is not None:
+                self._said[text] = stat
+        return {stat.pid: stat for stat in self._said.values()}
 
     def _row(
         self, stats: Mapping[int, Stat], pid: int, members: list[int],
