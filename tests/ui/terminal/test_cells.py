@@ -9,7 +9,8 @@ from llmtop.ui.terminal.cells import CellScreen, one_cell_each
 from llmtop.ui.terminal.pen import Pen, parse_pen
 
 WIDTH, HEIGHT = 14, 3
-PENS = [parse_pen(sgr) for sgr in ("", "31", "1;31;44", "48;5;3", "4;32")]
+SGRS = ("", "31", "1;31;44", "48;5;3", "4;32", "38;2;9;8;7", "38;2;7;8;9;48;2;1;2;3")
+PENS = [parse_pen(sgr) for sgr in SGRS]
 
 Piece = tuple[int, int, str, list[int]]
 
@@ -19,7 +20,7 @@ def piece(draw: st.DrawFn) -> Piece:
     y = draw(st.integers(0, HEIGHT - 1))
     x = draw(st.integers(0, WIDTH - 1))
     text = draw(st.text("ab ⣿─…", min_size=1, max_size=WIDTH - x))
-    pens = draw(st.lists(st.sampled_from(range(5)), min_size=len(text), max_size=len(text)))
+    pens = draw(st.lists(st.sampled_from(range(len(PENS))), min_size=len(text), max_size=len(text)))
     return y, x, text, pens
 
 
@@ -50,8 +51,7 @@ def test_the_terminal_shows_what_writing_everything_would_show(frames: list[list
         for y, x, text, pens in frame:
             cells.draw(y, x, list(text), blanked(text, pens))
             for at, (char, pen) in enumerate(zip(text, pens, strict=True)):
-                sgr = ("", "31", "1;31;44", "48;5;3", "4;32")[pen]
-                two.feed(f"\x1b[{y + 1};{x + at + 1}H\x1b[0;{sgr}m{char}")
+                two.feed(f"\x1b[{y + 1};{x + at + 1}H\x1b[0;{SGRS[pen]}m{char}")
         one.feed(cells.take())
         assert shown(ours) == shown(naive)
 
@@ -101,3 +101,18 @@ def test_cells_outside_the_screen_are_refused(y: int, x: int, count: int) -> Non
 )
 def test_which_text_takes_one_cell_a_character(text: str, expected: bool) -> None:
     assert one_cell_each(text) is expected
+
+
+def test_a_long_colour_is_chosen_once_and_moves_are_the_shortest() -> None:
+    cells = CellScreen(WIDTH, HEIGHT)
+    for y in range(3):
+        cells.draw(y, 2, list("ab"), [PENS[5], PENS[6]])
+    assert cells.take() == (
+        "\x1b[1;3H\x1b[38;2;9;8;7ma\x1b[B\ba\x1b[B\ba"
+        "\x1b[2A\x1b[38;2;7;8;9;48;2;1;2;3mb\x1b[B\bb\x1b[B\bb\x1b[m")
+
+
+def test_short_colours_are_left_in_the_order_of_the_row() -> None:
+    cells = CellScreen(WIDTH, HEIGHT)
+    cells.draw(0, 0, list("abc"), [PENS[1], PENS[3], PENS[1]])
+    assert cells.take().count("\x1b[1;") == 0

@@ -5,13 +5,15 @@ No Textual here: rows of characters and pens go in, escape sequences come out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import compress
 from operator import is_not, ne, or_
 
 from rich.cells import get_character_cell_size
 
-from llmtop.ui.terminal.pen import DEFAULT_PEN, Pen, change
+from llmtop.ui.terminal.pen import DEFAULT_PEN, Pen
+from llmtop.ui.terminal.strokes import Brush, Stroke
 
 UNKNOWN = ""
 """The character of a cell nobody knows the content of: equal to none that is drawn."""
@@ -66,10 +68,10 @@ class CellScreen:
         self.height = height
         self._chars = [[UNKNOWN] * width for _ in range(height)]
         self._pens: list[list[Pen]] = [[DEFAULT_PEN] * width for _ in range(height)]
-        self._out: list[str] = []
-        self._pen = DEFAULT_PEN
-        # The cursor is wherever Textual left it until the first move.
-        self._x = self._y = -1
+        self._strokes: list[Stroke] = []
+        self._drawn: dict[int, list[tuple[int, int]]] = {}
+        """By row, from where to where there are strokes."""
+        self._brush = Brush(width)
 
     def draw(self, y: int, x: int, chars: list[str], pens: list[Pen]) -> None:
         """Make row `y` show `chars` from column `x` on, one character and one pen a cell.
@@ -86,15 +88,21 @@ class CellScreen:
             return
         row[x:end] = chars
         row_pens[x:end] = pens
+        drawn = self._drawn.setdefault(y, [])
+        if any(start < end and x < stop for start, stop in drawn):
+            # Strokes change their order, so none may lie over another.
+            self._settle()
+            drawn = self._drawn.setdefault(y, [])
+        drawn.append((x, end))
         differs = map(or_, map(ne, chars, old), map(is_not, pens, old_pens))
         changed = list(compress(range(len(chars)), differs))
         start = last = changed[0]
         for index in changed:
             if index - last > 1 and _jump_pays(chars, pens, last, index):
-                self._write(y, x, start, last + 1, chars, pens)
+                self._strokes += _strokes(y, x, start, last + 1, chars, pens)
                 start = index
             last = index
-        self._write(y, x, start, last + 1, chars, pens)
+        self._strokes += _strokes(y, x, start, last + 1, chars, pens)
 
     def write_raw(self, y: int, x: int, text: str) -> None:
         """Write `text` as it is at column `x`, and forget the rest of row `y`.
@@ -102,54 +110,35 @@ class CellScreen:
         For text whose width terminals disagree about: whatever stands to its right may have
         moved, so it is written again when it is next drawn.
         """
-        self._move(y, x)
-        sequence, self._pen = change(self._pen, DEFAULT_PEN)
-        self._out += (sequence, text)
+        self._settle()
+        self._brush.raw(y, x, text)
         self._chars[y][x:] = [UNKNOWN] * (self.width - x)
-        self._x = self._y = -1
 
     def take(self) -> str:
         """Return everything to be written since the last call, ending with a reset pen."""
-        sequence, self._pen = change(self._pen, DEFAULT_PEN)
-        self._out.append(sequence)
-        text = "".join(self._out)
-        self._out.clear()
-        self._x = self._y = -1
-        return text
+        self._settle()
+        return self._brush.take()
 
-    def _write(
-        self, y: int, x: int, start: int, end: int, chars: list[str], pens: list[Pen]
-    ) -> None:
-        self._move(y, x + start)
-        out = self._out
-        plain = _is_plain(chars[start:end])
-        while start < end:
-            wanted = pens[start]
-            stop = start + 1
-            while stop < end and pens[stop] is wanted:
-                stop += 1
-            sequence, self._pen = change(self._pen, wanted)
-            if sequence:
-                out.append(sequence)
-            out.extend(chars[start:stop])
-            start = stop
-        self._x, self._y = x + end, y
-        # A terminal may hold the cursor on the last column, and may disagree with us about the
-        # width of rarer characters: the next move is then an absolute one.
-        if self._x >= self.width or not plain:
-            self._x = self._y = -1
+    def _settle(self) -> None:
+        self._brush.draw(self._strokes)
+        self._strokes, self._drawn = [], {}
 
-    def _move(self, y: int, x: int) -> None:
-        if self._y == y:
-            forward = x - self._x
-            if forward > 1:
-                self._out.append(f"\x1b[{forward}C")
-            elif forward == 1:
-                self._out.append("\x1b[C")
-            elif forward:
-                self._out.append(f"\x1b[{x + 1}G" if x else "\r")
-        elif self._x == x and self._y == y - 1 and self._y >= 0:
-            self._out.append("\x1b[B")
-        else:
-            self._out.append(f"\x1b[{y + 1};{x + 1}H" if x else f"\x1b[{y + 1}H")
-        self._x, self._y = x, y
+
+def _strokes(
+    y: int, x: int, start: int, end: int, chars: list[str], pens: list[Pen]
+) -> Iterator[Stroke]:
+    """Yield cells `start` to `end` in as few strokes as they have pens that differ visibly."""
+    while start < end:
+        pen = pens[start]
+        stop = start + 1
+        while stop < end:
+            other = pens[stop]
+            if other is not pen and other is not pen.blank:
+                if other.blank is not pen:
+                    break
+                # Spaces are drawn with the pen of what follows them.
+                pen = other
+            stop += 1
+        text = "".join(chars[start:stop])
+        yield Stroke(y, x + start, text, pen, _is_plain(text))
+        start = stop
