@@ -84,6 +84,8 @@ class ScriptedNvml:
     driver: str = "550.54.15"
     xids: list[tuple[int, int]] = field(default_factory=list)
     """(device, number) of events that wait."""
+    event_errors: list[int] = field(default_factory=list)
+    """Codes that the next waits for an event raise."""
     calls: dict[str, int] = field(default_factory=dict)
     """How often each function was called."""
     inits: int = 0
@@ -240,6 +242,8 @@ class ScriptedNvml:
 
     def _nvmlEventSetWait(self, events: object, milliseconds: int) -> Any:  # noqa: N802
         assert milliseconds == 0
+        if self.event_errors:
+            raise pynvml.NVMLError(self.event_errors.pop(0))
         if not self.xids:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
         device, number = self.xids.pop(0)

@@ -212,6 +212,26 @@ def test_a_device_that_is_lost_still_tells_its_xid(monkeypatch: pytest.MonkeyPat
         backend.read(slow=False)
 
 
+@pytest.mark.parametrize(("code", "heard"), [
+    (pynvml.NVML_ERROR_GPU_IS_LOST, True),
+    (pynvml.NVML_ERROR_RESET_REQUIRED, True),
+    (pynvml.NVML_ERROR_UNKNOWN, False),
+])  # fmt: skip
+def test_a_lost_device_silences_no_other_ones_xids(
+    monkeypatch: pytest.MonkeyPatch, code: int, heard: bool
+) -> None:
+    backend, fake = opened(monkeypatch, Gpu(index=0), Gpu(index=1))
+    assert last_xids(backend, 1) == [[0, 0]]
+    fake.gpus[0].fails["*"] = pynvml.NVML_ERROR_GPU_IS_LOST
+    fake.event_errors.append(code)
+    backend.read(slow=False)
+    fake.xids.append((1, 63))
+    (_, other) = backend.read(slow=False)
+    assert other.gauges.get("gpu_last_xid") == (63 if heard else None)
+    told = [notice.text for notice in backend.notices() if "XID" in notice.text]
+    assert told == (["gpu1: XID 63, row remapping recorded"] if heard else [])
+
+
 @pytest.mark.parametrize("how", [
     {"lacks": frozenset({"nvmlEventSetCreate"})},
     {"fails": {"nvmlDeviceRegisterEvents": pynvml.NVML_ERROR_NOT_SUPPORTED}},
