@@ -30,7 +30,7 @@ JOIN_SECONDS = 1.0
 PUT_SECONDS = 0.1
 """How often a source that waits for room in the inbox looks whether it is to stop."""
 PUMP_SAMPLES = 2_000_000
-"""Samples a pump takes in by default: 0.1 s of the store's time."""
+"""Samples a pump takes in by default: 0.1 s of the store's time, so that keys stay alive."""
 PUMP_SECONDS = 0.1
 JUDGE_SECONDS = 0.45
 """Between two judgements of the alert rules: every second tick, well within a second of a NaN."""

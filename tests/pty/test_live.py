@@ -62,8 +62,24 @@ def test_a_late_monitor_shows_the_run_and_then_its_end(
         trainer.stdin.write("\n")
         trainer.stdin.flush()
         program.wait_for_text("✓ finished")
+        program.settle(0.3)
+        before, sent = drawn(program), len(program.raw)
+        program.send("\x0c")
+        program.settle(0.3)
+        assert len(program.raw) - sent > 2000
+        assert drawn(program) == before, "what was written at once is what a repaint writes"
         program.send("q")
         assert program.exit_code() == 0
+
+
+def drawn(program: Program) -> list[list[tuple[object, ...]]]:
+    """Return what all rows show but the last, in which the cost may change at any time."""
+    screen = program.screen
+    return [
+        [(cell.data, cell.bg) + (() if cell.data == " " else (cell.fg, cell.bold))
+         for cell in (screen.buffer[y][x] for x in range(screen.columns))]
+        for y in range(screen.lines - 1)
+    ]
 
 
 def test_a_killed_run_is_said_to_have_died(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
-from textual.color import Color
 from textual.events import Resize
 from textual.screen import Screen
 
@@ -21,7 +20,7 @@ from llmtop.ui.panels.base import Content, Panel, Scene, Size
 from llmtop.ui.panels.footer import Cost, News, footer_row
 from llmtop.ui.telling import ask_to_stop, news, tell
 from llmtop.ui.terminal.celldiff import CellDiffMixin
-from llmtop.ui.theme import default_theme, filtered, load_themes, role_styles, variable_defaults
+from llmtop.ui.theme import default_theme, drawn_styles, load_themes, variable_defaults
 from llmtop.ui.view import View
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ COST_SECONDS = 2.0
 """How often the footer's cost is measured; its text is what would otherwise change every tick."""
 FIRST_COST_SECONDS = 0.5
 """The first measurement comes earlier; one over less would tell of the start only."""
-PUMP_SAMPLES = 2_000_000
-"""Samples one tick may take in: 2 M take the store about 0.1 s, so that keys stay alive."""
-PUMP_SECONDS = 0.1
 
 
 def _always(scene: Scene, size: Size) -> float:
@@ -138,7 +134,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.engine is None:
             return
         now = self.engine.clock.time()
-        changes = self.engine.pump(now, max_samples=PUMP_SAMPLES, max_seconds=PUMP_SECONDS)
+        changes = self.engine.pump(now)
         tell(self, changes.alerts, now)
         if now - self._cost_at >= COST_SECONDS:
             self._measure()
@@ -219,9 +215,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         return self.screen_stack[0].query_one(f"#{name}", Panel)
 
     def _restyle(self) -> None:
-        ground = Color.parse(self.theme_variables["background"])
-        self.role_styles = filtered(
-            role_styles(self.theme_variables), self.get_line_filters(), ground)
+        self.role_styles = drawn_styles(self.theme_variables, self.get_line_filters())
         for panel in self.screen_stack[0].query(Panel):
             panel.restyle()
 

@@ -173,10 +173,11 @@ def role_styles(
     }
 
 
-def filtered(
-    styles: Mapping[str, Style], filters: Sequence[LineFilter], ground: Color
+def drawn_styles(
+    variables: Mapping[str, str], filters: Sequence[LineFilter]
 ) -> dict[str, Style]:
-    """Return the styles as Textual's filters leave them, so that no row need be filtered again."""
+    """Return the role styles as Textual's filters leave them: no row need be filtered again."""
+    styles, ground = role_styles(variables), Color.parse(variables["background"])
     segments = [Segment(" ", style) for style in styles.values()]
     for line_filter in filters:
         segments = line_filter.apply(segments, ground)

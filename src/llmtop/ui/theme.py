@@ -17,14 +17,14 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from llmtop.errors import ConfigError, nearest
-from llmtop.ui.roles import SERIES, chart_variables, filtered, role_styles
+from llmtop.ui.roles import SERIES, chart_variables, drawn_styles, role_styles
 
 toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 __all__ = [
     "SERIES",
     "default_theme",
-    "filtered",
+    "drawn_styles",
     "load_themes",
     "parse_theme",
     "role_styles",
