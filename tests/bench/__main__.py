@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tests.bench.alerts import alerts
+from tests.bench.export import export
 from tests.bench.fleet import fleet
 from tests.bench.flow import flow
 from tests.bench.hardware import hardware
@@ -27,6 +28,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "flow": ("Publisher to store, one receiving core", flow),
     "store": ("Store", store),
     "relay": ("A relay for 1000 ranks", relay),
+    "export": ("A page for Prometheus of 1000 ranks", export),
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),

@@ -33,7 +33,7 @@ AWKWARD = 'a "quoted" \\ 名 {x="y"}'
 
 def test_each_kind_has_its_family_in_base_units() -> None:
     store = filled()
-    introduce(store, "gpt", total_steps=100)
+    introduce(store, "gpt", total_steps=100, tags={"tokens_per_step": 4096})
     log(store, "gpt", "train/loss", [3.0, math.nan, 2.0])
     log(store, "gpt", "step_time", [80.0, 90.0], unit="ms")
     log(store, "gpt", "prompt_tokens", [5.0, 7.0], kind="counter")
@@ -53,6 +53,7 @@ def test_each_kind_has_its_family_in_base_units() -> None:
     assert page.value("llmtop_ttft_seconds_sum") == pytest.approx(1e9 + 30.2002)
     assert page.value("llmtop_run_step", run="gpt") == 3
     assert page.value("llmtop_run_planned_steps") == 100
+    assert page.value("llmtop_run_tokens_per_step") == 4096
     assert page.value("llmtop_run_state", state="live") == 1
     assert page.value("llmtop_run_state", state="died") == 0
 

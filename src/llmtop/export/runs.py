@@ -9,7 +9,7 @@ import numpy as np
 
 from llmtop.export.families import Families
 from llmtop.prometheus import device, expose
-from llmtop.rules.machine import FRESH_SECONDS
+from llmtop.rules.machine import FRESH_SECONDS, number
 from llmtop.sources.scraping.engines import LLMTOP
 from llmtop.store import Run, Series, State, Store, counted
 
@@ -52,6 +52,8 @@ WHOLE = (
     Whole("gauge", "llmtop_run_step", "Largest step of the current attempt.", "", _step),
     Whole("gauge", "llmtop_run_planned_steps", "Steps the run is to have.", "",
           lambda run: run.total_steps),
+    Whole("gauge", "llmtop_run_tokens_per_step", "Tokens of one step, of all ranks.", "",
+          lambda run: number(run.tags.get("tokens_per_step"))),
     Whole("gauge", "llmtop_run_started_timestamp_seconds", "When it began, in unix time.",
           "seconds", lambda run: run.started or None),
     Whole("gauge", "llmtop_run_seen_timestamp_seconds", "When it was last heard from.",
@@ -104,8 +106,8 @@ def add_ranks(families: Families, runs: list[Run], now: float) -> Iterator[None]
     for run in runs:
         if len(run.ranks) < 2:
             continue
-        for number, (place, rank) in enumerate(list(run.ranks.items())):
-            if number % SERIES_A_PIECE == 0:
+        for at, (place, rank) in enumerate(list(run.ranks.items())):
+            if at % SERIES_A_PIECE == 0:
                 yield
             if rank.state != "live" and now - rank.last_seen > GONE_SECONDS:
                 continue
@@ -126,20 +128,20 @@ def add_series(families: Families, runs: list[Run], now: float) -> Iterator[None
     ranks: dict[int, list[Series]] = {}
     for run in runs:
         newest: dict[tuple[str, int | None], Series] = {}
-        for number, series in enumerate(run.series[:]):
+        for at, series in enumerate(run.series[:]):
             known = newest.get((series.name, series.rank))
             if known is None or known.attempt <= series.attempt:
                 newest[series.name, series.rank] = series
-            if number % SEEN_A_PIECE == 0:
+            if at % SEEN_A_PIECE == 0:
                 yield
-        for number, series in enumerate(newest.values()):
+        for at, series in enumerate(newest.values()):
             ranks.setdefault(series.rank or 0, []).append(series)
-            if number % SEEN_A_PIECE == 0:
+            if at % SEEN_A_PIECE == 0:
                 yield
     for rank in sorted(ranks):
-        for number, series in enumerate(ranks[rank]):
+        for at, series in enumerate(ranks[rank]):
             _add(families, series, now)
-            if series.kind != "gauge" or number % SERIES_A_PIECE == 0:
+            if series.kind != "gauge" or at % SERIES_A_PIECE == 0:
                 yield
 
 

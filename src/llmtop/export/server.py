@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 from prometheus_client.exposition import choose_encoder, gzip_accepted
@@ -109,6 +110,11 @@ class Server(ThreadingHTTPServer):
         self.writer = writer
         self._clients: dict[Any, str] = {}
         super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network what this machine is called, which may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "llmtop", int(self.server_address[1])
 
     @contextmanager
     def answering(self) -> Iterator[None]:
