@@ -133,6 +133,14 @@ def test_what_a_server_could_do_and_does_not_takes_no_room() -> None:
     assert "NaN" not in text(far, placed(far, (160, 60))["speculation"])
 
 
+def test_the_mean_stands_beside_percentiles_where_there_is_room() -> None:
+    world = World()
+    scraped(world, [5, 3, 1, 1, 0, 0])
+    scene = world.scene(screen="serve")
+    assert "mean 1.00 s   5 min" in plain(chart.frame(TTFT, scene, Size(90, 12))[:1])
+    assert "mean" not in plain(chart.frame(TTFT, scene, Size(53, 12))[:1])
+
+
 def test_percentiles_of_more_than_is_held_are_marked_as_estimates() -> None:
     world = World()
     name = world.run("fast", phase="serve")

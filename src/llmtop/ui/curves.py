@@ -63,6 +63,8 @@ class Curve:
     """The newest value as logged, NaN included."""
     mark: str = ""
     """Of the newest value: "≈" estimated from a server's buckets, "≥" beyond them, "~" our own."""
+    mean: float = float("nan")
+    """Of the observations that the newest percentiles are of."""
     spread: tuple[float, float] | None = None
     """Of the median over ranks: the least and the greatest of their newest values."""
     among: Curve | None = None
@@ -154,14 +156,12 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
     stretch = _stretch(columns.n, grid.count)
     count = -(-grid.count // stretch)
     stop = grid.start + count * stretch * grid.width
-    factor = series.factor
+    factor, last = series.factor, series.last
     table = series.quantile_columns(QUANTILES, grid.start, stop, count) * factor
     seen = np.add.reduceat(columns.n, np.arange(0, grid.count, stretch))
-    last = series.last
-    since = None if last is None else last.time - RECENT_SECONDS
-    now = series.quantiles(QUANTILES, since)
+    now = series.quantiles(QUANTILES, None if last is None else last.time - RECENT_SECONDS)
     found = []
-    scraped = now.method == "histogram"
+    about = "≈" if now.method == "histogram" else "" if now.exact else "~"
     beyond = np.isinf(now.high) if now.high is not None else np.zeros(len(QUANTILES), bool)
     for q, row, value, over, (colour, faint) in zip(
         QUANTILES, table, now.values, beyond, SHADES, strict=True
@@ -171,7 +171,7 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
         line[~np.isfinite(columns.mean)] = np.nan
         found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
                            latest=float(value) * factor if now.n >= need else np.nan,
-                           mark="≥" if over else "≈" if scraped else "" if now.exact else "~"))
+                           mark="≥" if over else about, mean=now.mean * factor))
     # History that came folded has no percentiles in time, but minimum and maximum.
     bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
     found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan) * factor,

@@ -17,6 +17,8 @@ MOST_VALUES = 3
 """Curves named in the title; the others are named at their ends."""
 SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
+MEAN_FROM = 76
+"""Titles narrower than this have no room for the mean beside the percentiles."""
 ALL_FROM = 48
 """Titles narrower than this name p50 and p99 only."""
 MEDIAN = "median"
@@ -47,8 +49,12 @@ def title_values(
             out += _spread(spec, curve, cursor) if spread else []
         if row_cells(out) <= room or spec.kind == "distribution":
             break
-    if spec.kind == "distribution" and cursor is None and width >= SMOOTHING_FROM:
-        out.append(("   5 min", "dim"))
+    if spec.kind == "distribution" and cursor is None:
+        if width >= MEAN_FROM and shown and shown[0].mean == shown[0].mean:
+            number, unit = split_value(shown[0].mean, spec.unit)
+            out += [("  mean ", "dim"), (number, "bright"), (f" {unit}" if unit else "", "dim")]
+        if width >= SMOOTHING_FROM:
+            out.append(("   5 min", "dim"))
     if smoothing > 0 and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
         out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
     return out
