@@ -25,7 +25,7 @@ VERSION = 1
 BUSY_SECONDS = 5.0
 """How long a reader waits for a writer: far longer than a second's worth takes."""
 SCHEMA = """
-PRAGMA auto_vacuum = incremental;
+PRAGMA page_size = 16384;
 BEGIN;
 CREATE TABLE about (summary TEXT);
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, key TEXT UNIQUE, origin TEXT, hello TEXT,
@@ -148,11 +148,12 @@ class Book:
             np.frombuffer(ends, ENDS_DTYPE),
         )
 
-    def put_folded(self, number: int, folded: Folded) -> None:
-        """Replace what was folded of a session."""
+    def put_folded(self, number: int, folded: Folded, upcoming: int = -1) -> None:
+        """Replace what was folded of a session, up to the DATA before seq `upcoming`."""
         self.base.execute(
-            "UPDATE sessions SET rows = ?, bins = ?, ends = ? WHERE number = ?",
-            (*(part.tobytes() for part in folded), number),
+            "UPDATE sessions SET rows = ?, bins = ?, ends = ?, next = max(next, ?) "
+            "WHERE number = ?",
+            (*(part.tobytes() for part in folded), upcoming, number),
         )
 
     @contextmanager

@@ -46,8 +46,29 @@ class Folded(NamedTuple):
 NOTHING = Folded(np.empty(0, BUCKET_DTYPE), np.empty(0, BIN_DTYPE), np.empty(0, ENDS_DTYPE))
 
 
-def read_points(frames: Sequence[tuple[int, bytes]]) -> Rows:
-    """Return the points of (session number, DATA frames one after another), of POINT_DTYPE."""
+class Points(NamedTuple):
+    """Columns of the same length."""
+
+    series: NDArray[np.uint32]
+    time: NDArray[np.float64]
+    """Unix seconds."""
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def pick(self, which: NDArray[np.generic]) -> Points:
+        """Return some of the points, or all of them in another order."""
+        return Points(*(column[which] for column in self))
+
+    def rows(self) -> Rows:
+        """Return the points of POINT_DTYPE."""
+        rows = np.empty(len(self.series), POINT_DTYPE)
+        for name, column in zip(POINT_DTYPE.names or (), self, strict=True):
+            rows[name] = column
+        return rows
+
+
+def read_points(frames: Sequence[tuple[int, bytes]]) -> Points:
+    """Return the points of (session number, DATA frames one after another)."""
     numbers: list[int] = []
     counts: list[int] = []
     begins: list[float] = []
@@ -63,37 +84,43 @@ def read_points(frames: Sequence[tuple[int, bytes]]) -> Rows:
             counts.append(count)
             begins.append(t0)
     records = np.frombuffer(b"".join(bodies), RECORD_DTYPE)
-    points = np.empty(len(records), POINT_DTYPE)
-    points["series"] = records["sid"] + np.repeat(np.array(numbers, np.uint32) * MAX_SIDS, counts)
-    points["time"] = np.repeat(begins, counts) + records["dt"] * 1e-6
-    points["step"], points["value"] = records["step"], records["value"]
-    return points
+    first = np.array(numbers, np.uint32) * np.uint32(MAX_SIDS)
+    return Points(
+        records["sid"] + np.repeat(first, counts),
+        np.repeat(begins, counts) + records["dt"] * 1e-6,
+        np.ascontiguousarray(records["step"]), np.ascontiguousarray(records["value"]),
+    )
 
 
-def fold(old: Folded, points: Rows, spread: NDArray[np.uint32], most: int) -> Folded:
+def fold(old: Folded, points: Points, spread: NDArray[np.uint32], most: int) -> Folded:
     """Return `old` with points that are newer.
 
     Args:
         old: What was folded before.
-        points: Of POINT_DTYPE, those of a series in their order.
+        points: Those of a series are in their order.
         spread: The series that are distributions.
         most: Buckets a series, of finite values and of others.
     """
-    points = points[np.argsort(points["series"], kind="stable")]
-    finite = np.isfinite(points["value"])
-    every = np.union1d(np.unique(old.rows["series"]), np.unique(points["series"]))
+    points = points.pick(np.argsort(points.series, kind="stable"))
+    finite = np.isfinite(points.value)
+    every = np.union1d(old.rows["series"][_begins(old.rows["series"])],
+                       points.series[_begins(points.series)])
     sound = np.isfinite(old.rows["min"])
-    lanes = [
-        _lane(old.rows[one], points[two], every, most)
-        for one, two in ((sound, finite), (~sound, ~finite))
-    ]
-    rows = np.concatenate(lanes)
-    rows = rows[np.argsort(rows["series"], kind="stable")]
-    counted = points[finite & np.isin(points["series"], spread)]
-    return Folded(rows, _bins(old.bins, counted), _ends(old.ends, points))
+    if sound.all() and finite.all():
+        rows = _lane(old.rows, points, every, most)
+    else:
+        lanes = [
+            _lane(old.rows[one], points.pick(two), every, most)
+            for one, two in ((sound, finite), (~sound, ~finite))
+        ]
+        rows = _together(*lanes)
+    bins = old.bins
+    if len(spread):
+        bins = _bins(bins, points.pick(finite & np.isin(points.series, spread)))
+    return Folded(rows, bins, _ends(old.ends, points))
 
 
-def _lane(old: Rows, points: Rows, every: NDArray[np.uint32], most: int) -> Rows:
+def _lane(old: Rows, points: Points, every: NDArray[np.uint32], most: int) -> Rows:
     """Return at most about `most` buckets a series of old buckets and newer points.
 
     Args:
@@ -102,42 +129,74 @@ def _lane(old: Rows, points: Rows, every: NDArray[np.uint32], most: int) -> Rows
         every: The series there are, ascending.
         most: Buckets a series.
     """
-    mine, theirs = (np.searchsorted(every, one["series"]) for one in (old, points))
+    mine, theirs = _places(every, old["series"]), _places(every, points.series)
     before = np.bincount(mine, old["n"], len(every)).astype(np.int64)
-    total = before + np.bincount(theirs, minlength=len(every))
-    width = 1 << np.ceil(np.log2(np.maximum(total / most, 1))).astype(np.int64)
-    starts = np.searchsorted(theirs, np.arange(len(every)))
-    nth = before[theirs] + np.arange(len(points)) - starts[theirs]
-    fresh = _rows(points, _begins(theirs, nth // width[theirs]))
-    rows = np.concatenate([old, fresh])
-    rows = rows[np.argsort(rows["series"], kind="stable")]
-    where = np.searchsorted(every, rows["series"])
+    counts = np.bincount(theirs, minlength=len(every))
+    width = _width(before + counts, most)
+    starts = np.cumsum(counts) - counts
+    nth = np.arange(len(theirs)) + np.repeat(before - starts, counts)
+    fresh = _rows(points, _begins(theirs, nth // np.repeat(width, counts)))
+    rows = _together(old, fresh)
+    where = _places(every, rows["series"])
     n = rows["n"].astype(np.int64)
     so_far = np.cumsum(n) - n
-    first = np.searchsorted(where, np.arange(len(every)))
-    so_far -= so_far[np.minimum(first[where], len(rows) - 1)] if len(rows) else 0
+    counts = np.bincount(where, minlength=len(every))
+    first = np.cumsum(counts) - counts
+    so_far -= np.repeat(so_far[first[counts > 0]], counts[counts > 0])
     return _merge(rows, _begins(where, so_far // width[where]))
 
 
-def _begins(series: NDArray[np.intp], group: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Return where a new series or group begins."""
-    new = np.ones(len(series), np.bool_)
-    new[1:] = (series[1:] != series[:-1]) | (group[1:] != group[:-1])
+def _take(rows: Rows, which: NDArray[np.generic]) -> Rows:
+    """Return some rows; whole ones are moved five times as fast as field by field."""
+    taken: Rows = rows.view(f"V{rows.dtype.itemsize}")[which].view(rows.dtype)
+    return taken
+
+
+def join(parts: Sequence[Rows]) -> Rows:
+    """Return rows one after another."""
+    dtype = parts[0].dtype
+    rows: Rows = np.frombuffer(bytearray().join(part.tobytes() for part in parts), dtype)
+    return rows
+
+
+def _together(*parts: Rows) -> Rows:
+    """Return all rows, those of a series together, in the order of the parts."""
+    rows = join(parts)
+    return _take(rows, np.argsort(np.ascontiguousarray(rows["series"]), kind="stable"))
+
+
+def _width(total: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return how many points a bucket holds where there are at most `most` buckets."""
+    width: NDArray[np.int64] = 1 << np.ceil(np.log2(np.maximum(total / most, 1))).astype(np.int64)
+    return width
+
+
+def _places(every: NDArray[np.uint32], series: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """Return where among `every` each of some series is, which are in order."""
+    begins = _begins(series)
+    counts = np.diff(begins, append=len(series))
+    return np.repeat(np.searchsorted(every, series[begins]), counts)
+
+
+def _begins(*columns: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Return where any of some columns changes, the first place included."""
+    new = np.zeros(len(columns[0]), np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
     return np.flatnonzero(new)
 
 
-def _rows(points: Rows, begins: NDArray[np.intp]) -> Rows:
+def _rows(points: Points, begins: NDArray[np.intp]) -> Rows:
     """Return a bucket of the points from each place in `begins` to before the next."""
     rows = np.zeros(len(begins), BUCKET_DTYPE)
     if not len(begins):
         return rows
-    value = points["value"]
-    ends = np.append(begins[1:], len(points)) - 1
-    rows["series"] = points["series"][begins]
-    rows["n"] = ends - begins + 1
-    time = points["time"]
-    rows["t_first"], rows["t_last"] = time[begins], np.maximum.reduceat(time, begins)
-    rows["step_first"], rows["step_last"] = points["step"][begins], points["step"][ends]
+    value = points.value
+    ends = np.append(begins[1:], len(value)) - 1
+    rows["series"], rows["n"] = points.series[begins], ends - begins + 1
+    rows["t_first"], rows["t_last"] = points.time[begins], np.maximum.reduceat(points.time, begins)
+    rows["step_first"], rows["step_last"] = points.step[begins], points.step[ends]
     if not np.isfinite(value[0]):
         rows["min"] = rows["max"] = rows["last"] = value[ends]
         return rows
@@ -154,7 +213,7 @@ def _merge(rows: Rows, begins: NDArray[np.intp]) -> Rows:
     if len(begins) == len(rows):
         return rows
     ends = np.append(begins[1:], len(rows)) - 1
-    out = rows[begins]
+    out = _take(rows, begins)
     out["n"] = np.minimum(np.add.reduceat(rows["n"].astype(np.int64), begins), (1 << 32) - 1)
     out["t_last"] = np.maximum.reduceat(rows["t_last"], begins)
     out["step_last"], out["last"] = rows["step_last"][ends], rows["last"][ends]
@@ -182,26 +241,26 @@ def add_bins(*parts: Rows) -> Rows:
     return out
 
 
-def _bins(old: Rows, points: Rows) -> Rows:
-    if not len(points):
+def _bins(old: Rows, points: Points) -> Rows:
+    if not len(points.series):
         return old
-    fresh = np.empty(len(points), BIN_DTYPE)
+    fresh = np.empty(len(points.series), BIN_DTYPE)
     with np.errstate(over="ignore"):
-        bits = points["value"].astype(np.float32).view(np.uint32)
-    fresh["series"], fresh["bin"], fresh["count"] = points["series"], bits >> HIST_SHIFT, 1
+        bits = points.value.astype(np.float32).view(np.uint32)
+    fresh["series"], fresh["bin"], fresh["count"] = points.series, bits >> HIST_SHIFT, 1
     return add_bins(old, fresh)
 
 
-def _ends(old: Rows, points: Rows) -> Rows:
+def _ends(old: Rows, points: Points) -> Rows:
     """Return the first point of each series that was ever folded, and the newest."""
-    begins = _begins(points["series"], np.zeros(len(points), np.int64))
-    stops = np.append(begins[1:], len(points)) - 1 if len(begins) else begins
+    begins = _begins(points.series)
     fresh = np.empty(len(begins), ENDS_DTYPE)
-    fresh["first"], fresh["last"] = points[begins], points[stops]
-    known = {int(series): at for at, series in enumerate(old["first"]["series"])}
-    places = np.array([known.get(int(s), -1) for s in fresh["first"]["series"]], np.int64)
-    out = old.copy()
-    seen = places >= 0
-    out["last"][places[seen]] = fresh["last"][seen]
-    out = np.concatenate([out, fresh[~seen]])
-    return out[np.argsort(out["first"]["series"], kind="stable")]
+    fresh["first"] = points.pick(begins).rows()
+    fresh["last"] = points.pick(np.append(begins[1:], len(points.series)) - 1).rows()
+    both = np.concatenate([old, fresh])
+    both = both[np.argsort(both["first"]["series"], kind="stable")]
+    # Of a series that is in both, what was folded before comes first.
+    begins = _begins(np.ascontiguousarray(both["first"]["series"]))
+    out = both[begins]
+    out["last"] = both["last"][np.append(begins[1:], len(both)) - 1]
+    return out

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from llmtop.keep.book import Book
-from llmtop.keep.fold import BUCKETS_A_SERIES, FEWEST_BUCKETS, MAX_BUCKETS, fold, read_points
+from llmtop.keep.fold import (
+    BUCKETS_A_SERIES,
+    FEWEST_BUCKETS,
+    MAX_BUCKETS,
+    Folded,
+    fold,
+    join,
+    read_points,
+)
 from llmtop.keep.page import Known
 from llmtop.wire import COUNT, COUNTS, HEADER, MAX_SIDS, Kind, pack
 
@@ -23,7 +31,7 @@ Chunk = tuple[int, int, int, bytes]
 
 
 def trim(book: Book, room: int) -> bool:
-    """Fold the oldest quarter if there is more than `room` bytes of DATA; tell whether.
+    """Fold the oldest half if there is more than `room` bytes of DATA; tell whether.
 
     Raises:
         sqlite3.Error: it could not be written; the book is to be opened anew.
@@ -37,16 +45,11 @@ def trim(book: Book, room: int) -> bool:
     series = sum(len(known.definitions) for known in sessions.values())
     most = max(FEWEST_BUCKETS, min(BUCKETS_A_SERIES, MAX_BUCKETS // max(series, 1)))
     with book.transaction():
-        oldest = list(_oldest(book, room // 4))
+        oldest = list(_oldest(book, room // 2))
         for piece in _pieces(oldest):
             _fold_piece(book, sessions, piece, most)
         book.base.execute("DELETE FROM data WHERE place <= ?", (oldest[-1][0],))
-        book.base.executemany(
-            "UPDATE sessions SET next = max(next, ?) WHERE number = ?",
-            [(last + 1, number) for _, number, last, _ in oldest],
-        )
     book.exact -= sum(len(frames) for _, _, _, frames in oldest)
-    book.base.execute("PRAGMA incremental_vacuum(1024)").fetchall()
     return True
 
 
@@ -83,16 +86,17 @@ def _fold_piece(book: Book, sessions: dict[int, Known], piece: list[Chunk], most
     ]  # fmt: skip
     points = read_points([(number, frames) for _, number, _, frames in piece])
     before = [book.folded(number) for number in numbers]
-    old = type(before[0])(*(np.concatenate(parts) for parts in zip(*before, strict=True)))
+    old = Folded(*(join(parts) for parts in zip(*before, strict=True)))
     new = fold(old, points, np.array(spread, np.uint32), most)
     keys = (new.rows["series"], new.bins["series"], new.ends["first"]["series"])
-    for number in numbers:
-        edges = (number * MAX_SIDS, (number + 1) * MAX_SIDS)
-        mine = (
-            part[slice(*np.searchsorted(key, edges))]
-            for part, key in zip(new, keys, strict=True)
-        )
-        book.put_folded(number, type(new)(*mine))
+    edges = np.array([*numbers, numbers[-1] + 1], np.uint32) * MAX_SIDS
+    parts = [
+        np.split(part, np.searchsorted(np.ascontiguousarray(key), edges))[1:-1]
+        for part, key in zip(new, keys, strict=True)
+    ]
+    upcoming = {number: last + 1 for _, number, last, _ in piece}
+    for number, *mine in zip(numbers, *parts, strict=True):
+        book.put_folded(number, Folded(*mine), upcoming[number])
         sessions[number].folded = True
 
 
