@@ -9,6 +9,7 @@ from tests.bench.export import export
 from tests.bench.fleet import fleet
 from tests.bench.flow import flow
 from tests.bench.hardware import hardware
+from tests.bench.keep import keep
 from tests.bench.log import log
 from tests.bench.observe import observe
 from tests.bench.overview import overview
@@ -29,6 +30,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "store": ("Store", store),
     "relay": ("A relay for 1000 ranks", relay),
     "export": ("A page for Prometheus of 1000 ranks", export),
+    "keep": ("Runs on disk", keep),
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),
