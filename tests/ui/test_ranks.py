@@ -179,3 +179,18 @@ async def test_time_that_goes_back_breaks_no_picture() -> None:
         drawn = plain(app._board.panels["loss"]._rows)
         assert sum("\u2800" < char <= "\u28ff" for char in drawn) > 20
         assert world.store.runs[0].state == "live"
+
+
+def test_counters_are_summed_and_distributions_compared_by_their_means() -> None:
+    world = World()
+    for rank in range(4):
+        key = f"rank{rank}"
+        world._apply(runs=(RunInfo(key, "wide", rank=rank, world_size=4, started=T0),))
+        world.log(key, "generated_tokens", np.full(200, 10.0), kind="counter")
+        world.log(key, "ttft_seconds", np.full(200, 0.1 * (rank + 1)), kind="distribution")
+    for rank, ttft in ((None, "median 250 ms  100–400"), (3, "rank 3 400 ms  median 250  100–400")):
+        scene = world.scene(rank=rank)
+        heads = {spec.key: plain(chart.frame(spec, scene, Size(90, 9))[:1])
+                 for spec in specs(scene.shown)}  # type: ignore[arg-type]
+        assert ("─ sum " in heads["generation"]) == (rank is None)
+        assert f"─ {ttft} ─" in heads["ttft"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmtop.chart import Grid, bridged, ema
 from llmtop.store import Group, cross_rank
+from llmtop.ui.curve import F8, MOST_CURVES, Curve
+from llmtop.ui.newest import of_rank, told
 from llmtop.ui.specs import ChartSpec, is_eval
 from llmtop.ui.view import AUTO
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from llmtop.store import Series
     from llmtop.ui.shown import Shown
     from llmtop.ui.view import Axis
-
-F8 = NDArray[np.float64]
 
 QUANTILES = (0.5, 0.9, 0.99)
 SHADES = ((0, True), (0, False), (1, False))
@@ -31,8 +30,6 @@ FEWEST_STRETCHES = 4
 """Stretches worth drawing a p99 for; with fewer, shorter ones show how p50 and p90 moved."""
 RECENT_SECONDS = 300.0
 """The percentiles in the title are those of the last five minutes."""
-MOST_CURVES = 6
-"""Curves one chart can tell apart by colour."""
 DOTS_A_POINT = 8
 """Dot columns an evaluation needs to be drawn as a point: closer ones make a line."""
 AUTO_SHARE = 0.015
@@ -46,31 +43,6 @@ MOST_EARLIER = 3
 """Earlier attempts drawn behind the present one."""
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One line of a chart and what belongs to it; arrays over the grid's columns."""
-
-    name: str
-    colour: int
-    line: F8
-    """Smoothed values, or a percentile; what the title and the crosshair read."""
-    low: F8 | None = None
-    high: F8 | None = None
-    bad: NDArray[np.bool_] | None = None
-    points: bool = False
-    faint: bool = False
-    latest: float | None = None
-    """The newest value as logged, NaN included."""
-    mark: str = ""
-    """Of the newest value: "≈" estimated from a server's buckets, "≥" beyond them, "~" our own."""
-    mean: float = float("nan")
-    """Of the observations that the newest percentiles are of."""
-    spread: tuple[float, float] | None = None
-    """Of the median over ranks: the least and the greatest of their newest values."""
-    among: Curve | None = None
-    """Of one rank: the median over all, beside which it is shown."""
-
-
 def curves(
     spec: ChartSpec, shown: Shown, axis: Axis, grid: Grid, smoothing: float,
     rank: int | None = None,
@@ -80,7 +52,7 @@ def curves(
     Gauges of several ranks are drawn as their median, minimum and maximum, counters as their sum;
     with `rank`, that rank's own line stands beside the median, or alone.
     """
-    members = {name: _of_rank(shown.named[name], rank) for name in spec.names
+    members = {name: of_rank(shown.named[name], rank, spec.kind) for name in spec.names
                if name in shown.named}
     if spec.kind == "ratio":
         return [_ratio(spec, [found[0] for found in members.values()], axis, grid)]
@@ -96,54 +68,6 @@ def curves(
         for old in shown.earlier.get(name, [])[-MOST_EARLIER:]:
             out.append(_old(i, old, axis, grid, smoothing))
     return out
-
-
-def newest(spec: ChartSpec, shown: Shown, rank: int | None = None) -> list[Curve]:
-    """Return the chart's curves without their lines: names, colours and newest values."""
-    nothing = np.empty(0)
-    out = []
-    for colour, name in enumerate([n for n in spec.names if n in shown.named][:MOST_CURVES]):
-        group = shown.group((name,))
-        if group is None:
-            continue
-        median = Curve(name, colour, nothing, **_told(group))
-        mine = next((one for one in group.series if one.rank == rank), None)
-        if mine is not None and mine.last is not None and rank is not None:
-            median = Curve(f"rank {rank}", colour, nothing, latest=mine.last.value * mine.factor,
-                           among=median if len(group.series) > 1 else None)
-        out.append(median)
-    return out
-
-
-class _Told(TypedDict):
-    latest: float
-    spread: tuple[float, float] | None
-
-
-def _told(group: Group) -> _Told:
-    """Return the median of the ranks' newest values, and the least and greatest of them.
-
-    What a rank that died said last is no news, as long as others live.
-    """
-    values = group.last.value * group.series[0].factor
-    if len(values) == 1:
-        return {"latest": float(values[0]), "spread": None}
-    ranks = group.run.ranks
-    dead = {rank for rank, seen in ranks.items() if seen.state in ("died", "failed")}
-    if dead and len(dead) < len(ranks):
-        values = values[[one.rank not in dead for one in group.series]]
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"latest": np.nan, "spread": None}
-    return {"latest": float(np.median(values)),
-            "spread": (float(values.min()), float(values.max()))}
-
-
-def _of_rank(found: list[Series], rank: int | None) -> list[Series]:
-    """Return the one rank's series where only one can be drawn, else all of them."""
-    if rank is None or found[0].kind == "gauge":
-        return found
-    return [one for one in found if one.rank == rank] or found
 
 
 def _percentiles(series: Series, grid: Grid) -> list[Curve]:
@@ -200,7 +124,8 @@ def _curve(
     if first.kind == "counter":
         sums = np.sum([s.buckets(axis, grid.start, grid.stop, grid.count).sum for s in found],
                       axis=0)
-        return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing))
+        return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing),
+                     mark="sum " if len(found) > 1 else "")
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
     bad = columns.bad > 0
     if is_eval(first):
@@ -222,7 +147,7 @@ def _ranked(
     line = _through(_smooth(parts.median, seen, smoothing))
     factor = found[0].factor
     median = Curve(name, colour, line * factor, parts.low * factor, parts.high * factor,
-                   parts.bad > 0, **_told(Group(found)))
+                   parts.bad > 0, **told(Group(found)))
     own = [one for one in found if one.rank == rank] if rank is not None else []
     if not own:
         return [median]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtop.chart import nice_range
-from llmtop.ui.curves import Curve
+from llmtop.ui.curve import Curve
 from llmtop.units import binary_scale
 
 F8 = NDArray[np.float64]

@@ -73,7 +73,8 @@ def _spec(panel: str, members: list[Series]) -> ChartSpec:
         key=panel,
         title=_title(panel, names),
         unit=first.quantity,
-        kind=first.kind,
+        # Ranks are compared by their means; percentiles of one of them would be of nobody else.
+        kind="gauge" if first.kind == "distribution" and len(members) > len(names) else first.kind,
         names=tuple(names),
         better=first.better or (metric.better if metric else ""),
         filled=panel in FILLED,

@@ -21,7 +21,9 @@ from llmtop.chart import (
     x_ticks,
 )
 from llmtop.slo import limit_text
-from llmtop.ui.curves import Curve, curves, newest
+from llmtop.ui.curve import Curve
+from llmtop.ui.curves import curves
+from llmtop.ui.newest import newest
 from llmtop.ui.panels.alerts import GLYPHS as SEVERITIES
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.chart_title import MOST_VALUES, short_name, title_values

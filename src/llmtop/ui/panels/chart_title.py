@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from llmtop.metrics import BY_NAME as METRICS_BY_NAME
-from llmtop.ui.curves import Curve
+from llmtop.ui.curve import Curve
 from llmtop.ui.rows import Run, text_cells
 from llmtop.ui.rows import width as row_cells
 from llmtop.ui.specs import ChartSpec
