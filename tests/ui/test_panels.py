@@ -58,6 +58,12 @@ def test_header_tells_progress_and_makes_room() -> None:
         assert all(width(row) <= cells for row in header.frame(scene, Size(cells, 2)))
 
 
+def test_header_of_a_run_that_does_not_say_how_long_it_will_be() -> None:
+    world = World()
+    world.log(world.run("endless"), "loss", np.ones(1500))
+    assert "1,499" in text(header.frame(world.scene(), Size(80, 2)))
+
+
 def test_header_says_how_a_run_ended_and_what_is_frozen_or_filtered() -> None:
     world = World()
     world.end(training(world), "failed", "ValueError: boom")

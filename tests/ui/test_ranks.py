@@ -194,3 +194,16 @@ def test_counters_are_summed_and_distributions_compared_by_their_means() -> None
                  for spec in specs(scene.shown)}  # type: ignore[arg-type]
         assert ("─ sum " in heads["generation"]) == (rank is None)
         assert f"─ {ttft} ─" in heads["ttft"]
+
+
+async def test_the_overview_shows_the_ranks_too_where_there_is_room() -> None:
+    async with running(fleet(200)) as (app, press, _):
+        drawn = app._board.panels["ranks"]._rows
+        assert "▼ 1 hung" in plain(drawn)
+        await press("r")
+        assert app.view.rank == HUNG
+        assert f"rank {HUNG}" in plain(app._board.panels["loss"]._rows[:1])
+    async with running(fleet(16), (80, 24)) as (app, press, _):
+        assert "ranks" not in app._board.panels
+        await press("2")
+        assert "ranks" in app._board.panels

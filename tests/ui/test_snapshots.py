@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from scenes import World, serving, training
+from test_ranks import fleet
 
 Compare = Callable[..., bool]
 SIZES = {"160x45": (160, 45), "120x40": (120, 40), "80x24": (80, 24)}
@@ -56,3 +57,7 @@ def test_nothing_yet(snap_compare: Compare) -> None:
 
 def test_help(snap_compare: Compare) -> None:
     assert snap_compare(World().app(), press=["question_mark"], terminal_size=SIZES["120x40"])
+
+
+def test_a_fleet_and_one_of_its_ranks(snap_compare: Compare) -> None:
+    assert snap_compare(fleet(200).app(), press=["2", "r", "r"], terminal_size=SIZES["120x40"])

@@ -130,8 +130,9 @@ def _step(step: int, known: Facts, wide: bool) -> list[Run]:
         total = [(" / " + known.total, "dim")] if known.total else []
         return [(known.word, "dim"), (" ", "blank"), (known.step, "bright"), *total]
     short = format_number(float(step))
-    total = [("/" + format_number(float(known.total.replace(",", ""))), "dim")]
-    return [(short, "bright"), *(total if known.total else [])]
+    if not known.total:
+        return [(short, "bright")]
+    return [(short, "bright"), ("/" + format_number(float(known.total.replace(",", ""))), "dim")]
 
 
 def bar(fraction: float | None, cells: int) -> Row:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import BOX_HEIGHT, Box, capacity, row_counts, tile
-from llmtop.ui.panels import alerts, chart, devices, events, log, runs, values, waiting, welcome
+from llmtop.ui.panels import (
+    alerts,
+    chart,
+    devices,
+    events,
+    log,
+    ranks,
+    runs,
+    values,
+    waiting,
+    welcome,
+)
 from llmtop.ui.panels.base import Scene
 from llmtop.ui.select import matching
 from llmtop.ui.specs import specs
@@ -28,6 +39,9 @@ GPUS_FROM = 16
 """Rows from which a line about the GPUs takes none from the charts that is missed."""
 MOST_GPU_ROWS = 11
 """Eight devices, their heading and a border."""
+RANKS_FROM = 30
+"""Terminals of at least this many lines have room for a run's ranks, in half of what the run's own
+screen gives them."""
 EVENTS_HEIGHT = 6
 EVENTS_FROM = 36
 """Terminals of at least this many lines have room for the events."""
@@ -57,6 +71,10 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
             return [Placed(chart.content(chosen), Box(0, 0, width, height))]
     top = run_list(scene, width, height)
     y = top[0].box.height if top else 0
+    if ranks.has_ranks(scene.run) and height >= RANKS_FROM:
+        lines = ranks.lines(scene, width, height // 2)
+        top.append(Placed(ranks.CONTENT, Box(0, y, width, lines)))
+        y += lines
     below = _below(scene, scene.shown.run, width, height)
     taken = below[0].box.height if below else 0
     gpus = _gpus(scene, width, height - taken)
