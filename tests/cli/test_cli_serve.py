@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import free_port, publisher
 
 from llmtop.cli.serve import bound, is_loopback, parse_address
 from llmtop.clock import SystemClock
@@ -28,12 +29,6 @@ for step in range(500):
 print("logged", flush=True)
 sys.stdin.readline()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -59,27 +54,13 @@ def serving(
         process.communicate()
 
 
-@contextmanager
-def training(environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], env=environment, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout.readline() == "logged\n"
-        yield
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def loss_of(text: str) -> int:
     (run,) = [run for run in json.loads(text)["runs"] if run["name"] == "trainer"]
     return next(one["n"] for one in run["series"] if one["name"] == "loss")
 
 
 def test_a_second_llmtop_attaches_on_the_same_machine(llmtop, environment) -> None:
-    with serving(environment) as (process, ((_, address),)), training(environment):
+    with serving(environment) as (process, ((_, address),)), publisher(environment, SCRIPT):
         assert address.startswith("ipc://")
         done = llmtop("--json", address)
         assert (done.returncode, loss_of(done.stdout)) == (0, 500)
@@ -129,7 +110,7 @@ def test_publishers_and_viewers_come_with_keys(llmtop, environment, tmp_path: Pa
         assert pasted == f"tcp://127.0.0.1:{port}?key={key}"
         assert publish[0] == f"LLMTOP_ENDPOINT={attach[1]}"
         elsewhere = {**environment, "LLMTOP_DIR": str(tmp_path), "LLMTOP_ENDPOINT": pasted}
-        with training(elsewhere):
+        with publisher(elsewhere, SCRIPT):
             done = llmtop("--json", pasted, **with_keys)
             assert (done.returncode, loss_of(done.stdout)) == (0, 500)
             stranger = llmtop("--json", "--wait", "1", pasted, LLMTOP_KEYS=str(tmp_path / "none"))

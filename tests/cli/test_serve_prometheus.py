@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from processes import free_port, publisher
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read
 
@@ -32,12 +33,6 @@ print("logged", flush=True)
 for line in sys.stdin:
     run.count("generated_tokens", 64)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fetch(address: str, accept: str = "") -> str:
@@ -60,20 +55,6 @@ def exporting(environment: dict[str, str], address: str) -> Iterator[tuple[subpr
         process.communicate()
 
 
-@contextmanager
-def publishing(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], env=environment, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout.readline() == "logged\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def until_told(address: str, needle: str) -> str:
     """Return the page once it says something."""
     deadline = time.monotonic() + PATIENCE
@@ -84,9 +65,12 @@ def until_told(address: str, needle: str) -> str:
 
 def test_a_page_of_a_real_run_is_read_by_all_who_read_such_pages(llmtop, environment) -> None:
     address = f"http://127.0.0.1:{free_port()}/metrics"
-    with exporting(environment, address[7:-8]) as (process, notice), publishing(environment) as run:
+    with (
+        exporting(environment, address[7:-8]) as (process, notice),
+        publisher(environment, SCRIPT) as run,
+    ):
         assert notice == f"Prometheus can scrape {address}\n"
-        text = until_told(address, "llmtop_ttft_seconds_count")
+        text = until_told(address, 'llmtop_run_step{phase="train",run="trainer"} 499.0')
         for families in (read(text), read_open(fetch(address, "application/openmetrics-text"))):
             named = {one.name: one for one in families}
             value = {sample.name: sample.value
