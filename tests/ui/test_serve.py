@@ -139,6 +139,9 @@ def test_the_mean_stands_beside_percentiles_where_there_is_room() -> None:
     scene = world.scene(screen="serve")
     assert "mean 1.00 s   5 min" in plain(chart.frame(TTFT, scene, Size(90, 12))[:1])
     assert "mean" not in plain(chart.frame(TTFT, scene, Size(53, 12))[:1])
+    named = replace(TTFT, title="time to first token")
+    for cells in range(40, 100):
+        assert "…" not in plain(chart.frame(named, scene, Size(cells, 12))[:1])
 
 
 def test_percentiles_of_more_than_is_held_are_marked_as_estimates() -> None:

@@ -17,11 +17,8 @@ MOST_VALUES = 3
 """Curves named in the title; the others are named at their ends."""
 SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
-MEAN_FROM = 76
-"""Titles narrower than this have no room for the mean beside the percentiles."""
-ALL_FROM = 48
-"""Titles narrower than this name p50 and p99 only."""
 MEDIAN = "median"
+WINDOW: Run = ("   5 min", "dim")
 BORDER_CELLS = 10
 """Cells of a title row that are corners, spaces and a bit of hairline."""
 
@@ -36,27 +33,41 @@ def title_values(
 
     Where there is no room for every name, the numbers stand with their colours alone.
     """
-    shown = [c for c in found if not c.faint or spec.kind == "distribution"][:MOST_VALUES]
-    if spec.kind == "distribution":
-        # Where there is no room for all, the middle one says least.
-        shown = shown[::-1] if width >= ALL_FROM else shown[::-2]
     room = width - text_cells(spec.title) - BORDER_CELLS
+    if spec.kind == "distribution":
+        # Their numbers are wanted more than a second cell of the hairline.
+        return _percentiles(spec, found, cursor, room + 1)
+    shown = [c for c in found if not c.faint][:MOST_VALUES]
     out: list[Run] = []
     for named, spread in ((shown, True), (shown, False), (shown[1:], False), ([], False)):
         out = []
         for curve in shown:
             out += _value(spec, shown, curve, cursor, named)
             out += _spread(spec, curve, cursor) if spread else []
-        if row_cells(out) <= room or spec.kind == "distribution":
+        if row_cells(out) <= room:
             break
-    if spec.kind == "distribution" and cursor is None:
-        if width >= MEAN_FROM and shown and shown[0].mean == shown[0].mean:
-            number, unit = split_value(shown[0].mean, spec.unit)
-            out += [("  mean ", "dim"), (number, "bright"), (f" {unit}" if unit else "", "dim")]
-        if width >= SMOOTHING_FROM:
-            out.append(("   5 min", "dim"))
     if smoothing > 0 and spec.kind == "gauge" and width >= SMOOTHING_FROM and shown:
         out.append((f"   ema {smoothing:g}".replace("0.", "."), "dim"))
+    return out
+
+
+def _percentiles(
+    spec: ChartSpec, found: Sequence[Curve], cursor: int | None, room: int
+) -> list[Run]:
+    """Return percentiles, their window and the mean beside them, as far as there is room."""
+    shown = found[:MOST_VALUES][::-1]
+    out: list[Run] = []
+    # Where there is no room for all, the middle one says least.
+    for some in (shown, shown[::2], shown[-1:]):
+        out = [run for curve in some for run in _value(spec, some, curve, cursor, some)]
+        if row_cells(out) <= room:
+            break
+    if cursor is None and row_cells([*out, WINDOW]) <= room:
+        mean = shown[0].mean if shown else np.nan
+        number, unit = split_value(mean, spec.unit)
+        beside: list[Run] = [("  mean ", "dim"), (number, "bright"), (f" {unit}", "dim")]
+        fits = mean == mean and row_cells([*out, *beside, WINDOW]) <= room
+        out += [*(beside if fits else ()), WINDOW]
     return out
 
 
