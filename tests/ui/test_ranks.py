@@ -8,11 +8,12 @@ from scenes import SECONDS_A_STEP, T0, World
 from test_panels import check
 from test_ui_keys import running
 
-from llmtop.samples import Batch, RunInfo
+from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo
 from llmtop.ui.panels import chart, header, ranks
 from llmtop.ui.panels.base import Size
 from llmtop.ui.panels.rank_cells import hosts_of, strip
 from llmtop.ui.rows import plain, width
+from llmtop.ui.shown import Shown
 from llmtop.ui.specs import specs
 
 SLOW, HUNG, DEAD = 21, 45, 58
@@ -207,3 +208,20 @@ async def test_the_overview_shows_the_ranks_too_where_there_is_room() -> None:
         assert "ranks" not in app._board.panels
         await press("2")
         assert "ranks" in app._board.panels
+
+
+def test_what_stands_for_a_run_is_looked_up_anew_only_when_that_may_have_changed() -> None:
+    world = fleet(4)
+    world._apply(series=(SeriesInfo(900, "rank0", "grad_norm"),))
+    first = world.scene().shown
+    assert first is not None
+    run = first.run
+    world.log("rank1", "loss", np.ones(3), steps=np.arange(60, 63), times=T0 + 40 + np.arange(3.0))
+    second = first.still(run) or Shown(run)
+    assert second.extent("step")[1] == 62
+    assert second.still(run) is second
+    world._apply(samples=Samples(np.array([900], np.uint32), np.array([T0]), np.array([1]),
+                                 np.array([0.5])))
+    assert second.still(run) is None
+    assert second.still(None) is None
+    assert "grad_norm" in Shown(run).named

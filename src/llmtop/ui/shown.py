@@ -30,7 +30,7 @@ class Shown:
         self.series = list(newest.values())
         """Of each name and rank the series of its newest attempt, in order of first sight."""
         self._known = len(run.series)
-        self._empty = self._known - len(self.series) - len(self._others)
+        self._empty = [series for series in run.series if not series.n]
         self._extents: dict[Axis, Extent] = {}
         self._groups: dict[tuple[str, ...], Group] = {}
         self.charts: dict[str, list[ChartSpec]] = {}
@@ -38,7 +38,9 @@ class Shown:
 
     def still(self, run: Run | None) -> Shown | None:
         """Return this, asked anew where numbers grow, if the same series stand for `run` now."""
-        if run is not self.run or len(run.series) != self._known or self._empty:
+        if run is not self.run or len(run.series) != self._known:
+            return None
+        if any(series.n for series in self._empty):
             return None
         self._extents = {}
         return self
