@@ -11,16 +11,25 @@ class Cable:
     """Passes on to `target` what comes to its own address, as long as it is whole."""
 
     def __init__(self, target: str) -> None:
-        self._target = ("127.0.0.1", int(target.rpartition(":")[2]))
+        self.lead_to(target)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
         self._whole = True
         self._stop = False
+        self._lost: set[socket.socket] = set()
         self._others: dict[socket.socket, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def lead_to(self, target: str) -> None:
+        """Have connections from now on lead to `target`."""
+        self._target = ("127.0.0.1", int(target.rpartition(":")[2]))
+
+    def lose(self) -> None:
+        """Let all there is hang: nothing passes, and neither end is told."""
+        self._lost.update(self._others)
 
     def cut(self) -> None:
         self._whole = False
@@ -62,6 +71,8 @@ class Cable:
     def _pass_on(self, end: socket.socket) -> None:
         try:
             data = end.recv(1 << 16)
+            if data and end in self._lost:
+                return
             if data:
                 self._others[end].sendall(data)
                 return
@@ -72,5 +83,6 @@ class Cable:
     def _drop(self, ends: list[socket.socket]) -> None:
         for end in ends:
             self._others.pop(end, None)
+            self._lost.discard(end)
             self._selector.unregister(end)
             end.close()

@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import zmq
@@ -126,19 +127,28 @@ def test_behind_keys_strangers_get_no_further_than_the_handshake(
     viewer.until(lambda: viewer.has("honest", "loss", 1))
     silent = [raw(address) for _ in range(SILENT)]
     shout(address, pair.public)
-    with zmq.Context() as context, context.socket(zmq.DEALER) as endless:
-        endless.set(zmq.LINGER, 0)
-        endless.connect(address)
-        for _ in range(1000):
-            try:
-                endless.send(bytes(1000), zmq.SNDMORE | zmq.NOBLOCK)
-            except zmq.Again:
-                break
+    with zmq.Context() as context, ExitStack() as stack:
+        for secret in (None, zmq.curve_keypair()):
+            endless = stack.enter_context(context.socket(zmq.DEALER))
+            endless.set(zmq.LINGER, 0)
+            if secret is not None:
+                endless.set(zmq.CURVE_SERVERKEY, bytes.fromhex(pair.public))
+                endless.curve_publickey, endless.curve_secretkey = secret
+            endless.connect(address)
+            with suppress(zmq.Again):
+                endless.send(pack_json(Kind.HELLO, {"name": "liar"}, session=9), zmq.NOBLOCK)
+                for _ in range(1000):
+                    endless.send(bytes(1000), zmq.SNDMORE | zmq.NOBLOCK)
+        deadline = time.monotonic() + 20
+        while not serving.listener._guard.refused:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
     for step in range(1, 2000):
         run.log({"loss": float(step)}, step=step)
     viewer.until(lambda: viewer.has("honest", "loss", 2000))
     assert viewer.store.dropped == 0
     assert serving.listener.bad == 0
+    assert [one.name for one in serving.store.runs] == ["honest"]
     for one in silent:
         one.close()
 

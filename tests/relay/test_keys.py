@@ -120,6 +120,32 @@ def test_a_key_that_is_allowed_later_lets_its_holder_in_who_waits(
     viewer.until(lambda: viewer.has("patient", "loss", 1))
 
 
+def test_nobody_who_attaches_stops_a_run_through_a_relay(
+    serve, view, address: str, rendezvous: Path
+) -> None:
+    pair = keys.new_pair()
+    serving = serve(address, guard=Guard(pair))
+    run = init("steady", endpoint=f"{address}?key={pair.public}", stoppable=True)
+    run.log({"loss": 1.0}, step=0)
+    viewer = view(f"{address}?key={pair.public}")
+    viewer.until(lambda: viewer.has("steady", "loss", 1))
+    (session,) = serving.listener.intake.sessions
+    stop = pack_json(Kind.CONTROL, {"action": "stop", "reason": "because"}, session=session)
+    with zmq.Context() as context:
+        for role in ("monitor", "publisher"):
+            with context.socket(zmq.DEALER) as socket:
+                socket.set(zmq.LINGER, 0)
+                keys.arm(socket, pair.public)
+                socket.connect(address)
+                socket.send(pack_json(Kind.HELLO, {"role": role, "name": "n"}, session=5))
+                socket.send(stop)
+                socket.send(pack(Kind.PING, seq=1, session=5))
+                assert socket.poll(5000)
+    run.log({"loss": 1.0}, step=1)
+    viewer.until(lambda: viewer.has("steady", "loss", 2))
+    assert not run.should_stop
+
+
 def test_a_publisher_without_a_key_of_its_own_says_what_to_do(
     serve, view, address: str, rendezvous: Path
 ) -> None:
