@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 
 from tests.bench.alerts import alerts
+from tests.bench.churn import churn
 from tests.bench.export import export
 from tests.bench.fleet import fleet
 from tests.bench.flow import flow
 from tests.bench.hardware import hardware
 from tests.bench.keep import keep
+from tests.bench.late import late
 from tests.bench.log import log
 from tests.bench.observe import observe
 from tests.bench.overview import overview
@@ -31,6 +33,8 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     "relay": ("A relay for 1000 ranks", relay),
     "export": ("A page for Prometheus of 1000 ranks", export),
     "keep": ("Runs on disk", keep),
+    "late": ("Everything is there again", late),
+    "churn": ("A relay's day, compressed", churn),
     "raster": ("One frame of one chart", raster),
     "paint": ("Start", paint),
     "overview": ("Overview", overview),

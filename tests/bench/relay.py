@@ -15,7 +15,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ from llmtop.relay.zap import Guard
 from llmtop.samples import Batch
 from llmtop.sources.attach import Attach
 from llmtop.store import Store
-from llmtop.wire import RECORD, Kind, pack, pack_json
+from llmtop.wire import FROM_SEQ, RECORD, Frame, Kind, pack, pack_json, unpack
 
 PROCESSES, SOCKETS, METRICS, HERTZ = 8, 125, 50, 4
 RANKS = PROCESSES * SOCKETS
@@ -121,35 +123,60 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def ranks(where: str, number: int) -> None:
-    """Be SOCKETS ranks."""
-    address, key = keys.split(where)
-    context = zmq.Context()
-    sockets = []
-    names = [[sid, f"metric_{sid}", {}] for sid in range(METRICS)]
-    for k in range(SOCKETS):
-        rank = number * SOCKETS + k
-        one = context.socket(zmq.DEALER)
-        one.set(zmq.SNDHWM, 64)
-        keys.arm(one, key)
-        one.connect(address)
+class Rank:
+    """One rank: what it says of itself, and all it has sent."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], where: str, rank: int) -> None:
+        address, key = keys.split(where)
+        self.socket, self.session = context.socket(zmq.DEALER), rank + 1
+        for option, value in ((zmq.SNDHWM, 64), (zmq.HEARTBEAT_IVL, 2000), (zmq.LINGER, 0),
+                              (zmq.HEARTBEAT_TIMEOUT, 6000), (zmq.HANDSHAKE_IVL, 3000)):
+            self.socket.set(option, value)
+        self.socket.set(zmq.RECONNECT_IVL_MAX, 2000)
+        keys.arm(self.socket, key)
+        self.socket.connect(address)
         about = {"role": "publisher", "name": "big", "host": "elsewhere", "pid": 1, "rank": rank,
                  "world_size": RANKS, "started": time.time(), "first_seq": 0}
-        one.send(pack_json(Kind.HELLO, about, session=rank + 1))
-        one.send(pack_json(Kind.DEFS, names, session=rank + 1))
-        sockets.append(one)
+        names = [[sid, f"metric_{sid}", {}] for sid in range(METRICS)]
+        self._introduction = [pack_json(Kind.HELLO, about, session=self.session),
+                              pack_json(Kind.DEFS, names, session=self.session)]
+        self._sent: list[bytes] = []
+        self._waiting: deque[bytes] = deque(self._introduction)
+
+    def say(self, records: bytes, step: int) -> None:
+        """Send one frame, after what waits, and heed what was asked."""
+        frame = pack(Kind.DATA, records, count=METRICS, session=self.session, seq=step,
+                     t0=time.time())
+        self._sent.append(frame)
+        self._waiting.append(frame)
+        while self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            self._heed(unpack(self.socket.recv(zmq.NOBLOCK)), step + 1)
+        with suppress(zmq.Again):
+            while self._waiting:
+                self.socket.send(self._waiting[0], zmq.NOBLOCK)
+                self._waiting.popleft()
+
+    def _heed(self, frame: Frame, upcoming: int) -> None:
+        if frame.kind == Kind.PING and not frame.session:
+            self._waiting = deque([*self._introduction, *self._sent])
+        elif frame.kind == Kind.REPLAY:
+            self._waiting = deque(self._sent[FROM_SEQ.unpack(frame.payload)[0] :])
+        elif frame.kind == Kind.PING:
+            self._waiting.append(pack(Kind.PONG, session=self.session, seq=upcoming))
+
+
+def ranks(where: str, number: int) -> None:
+    """Be SOCKETS ranks."""
+    context = zmq.Context()
+    mine = [Rank(context, where, number * SOCKETS + k) for k in range(SOCKETS)]
     body = struct.Struct("<" + "IIqd" * METRICS)
     step, due = 0, time.monotonic() + number / PROCESSES / HERTZ
     while True:
         fields = [x for sid in range(METRICS) for x in (sid, 0, step, float(step + sid))]
         records = body.pack(*fields)
         assert len(records) == METRICS * RECORD.size
-        for k, one in enumerate(sockets):
-            session = number * SOCKETS + k + 1
-            one.send(pack(Kind.DATA, records, count=METRICS, session=session, seq=step,
-                          t0=time.time()))
-            while one.get(zmq.EVENTS) & zmq.POLLIN:
-                one.recv(zmq.NOBLOCK)
+        for one in mine:
+            one.say(records, step)
         step += 1
         due += 1 / HERTZ
         time.sleep(max(0.0, due - time.monotonic()))
