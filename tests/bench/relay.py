@@ -132,6 +132,7 @@ class Rank:
         for option, value in ((zmq.SNDHWM, 64), (zmq.HEARTBEAT_IVL, 2000), (zmq.LINGER, 0),
                               (zmq.HEARTBEAT_TIMEOUT, 6000), (zmq.HANDSHAKE_IVL, 3000)):
             self.socket.set(option, value)
+        self.socket.set(zmq.RECONNECT_IVL, 250)
         self.socket.set(zmq.RECONNECT_IVL_MAX, 2000)
         keys.arm(self.socket, key)
         self.socket.connect(address)
@@ -160,7 +161,8 @@ class Rank:
         if frame.kind == Kind.PING and not frame.session:
             self._waiting = deque([*self._introduction, *self._sent])
         elif frame.kind == Kind.REPLAY:
-            self._waiting = deque(self._sent[FROM_SEQ.unpack(frame.payload)[0] :])
+            said = [one for one in self._waiting if one in self._introduction]
+            self._waiting = deque([*said, *self._sent[FROM_SEQ.unpack(frame.payload)[0] :]])
         elif frame.kind == Kind.PING:
             self._waiting.append(pack(Kind.PONG, session=self.session, seq=upcoming))
 
