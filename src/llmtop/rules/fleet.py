@@ -107,11 +107,15 @@ def pace_of(named: Mapping[str, Sequence[Series]]) -> Pace:
     return Pace(Group(named[steps]) if steps else None, Group(named[seconds]) if seconds else None)
 
 
+def ranks_of(run: Run) -> list[int]:
+    """Return every rank there is or is to be; of too many to list, those that were seen."""
+    world = run.world_size or 0
+    return sorted({*(range(world) if world <= MOST_RANKS else ()), *run.ranks})
+
+
 def fleet_of(run: Run, pace: Pace, now: float) -> Fleet:
     """Compare the ranks of a run."""
-    world = run.world_size or 0
-    rank = np.arange(world) if world <= MOST_RANKS else np.empty(0, np.int64)
-    rank = np.union1d(rank, np.fromiter(run.ranks, np.int64, len(run.ranks)))
+    rank = np.array(ranks_of(run), np.int64)
     at = np.searchsorted(rank, np.fromiter(run.ranks, np.int64, len(run.ranks)))
     seen = run.ranks.values()
     state = np.full(len(rank), ABSENT, np.int8)

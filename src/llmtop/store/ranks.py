@@ -47,10 +47,10 @@ def cross_rank(
         return Spread(nothing, nothing, nothing, np.zeros(count), np.zeros(count))
     table = series[0]._table
     ids = np.array([one.id for one in series], np.int64)
-    key = axis, int(ids[0]), int(ids[-1]), len(ids)
+    key = axis, series[0].run.started, int(ids[0]), int(ids[-1]), len(ids)
     kept = table.sheets.pop(key, None)
     if not isinstance(kept, _Sheet) or not kept.follow(ids, start, stop, count):
-        kept = _Sheet(series, ids, axis, start, stop, count)
+        kept = _Sheet(series[0], ids, axis, start, stop, count)
     kept.take()
     table.sheets[key] = kept
     while len(table.sheets) > 1 and sum(one.n.size for one in table.sheets.values()) > MOST_CELLS:
@@ -58,23 +58,14 @@ def cross_rank(
     return kept.spread()
 
 
-def newest(series: Sequence[Series]) -> F8:
-    """Return the newest value of each series, NaN where there is none."""
-    if not series:
-        return np.empty(0)
-    found: F8 = series[0]._table.last_value[[one.id for one in series]]
-    return found
-
-
 class _Sheet:
     """Sums of each rank and extremes of all, over columns of an axis."""
 
     def __init__(
-        self, series: Sequence[Series], ids: I8, axis: Axis, start: float, stop: float, count: int
+        self, first: Series, ids: I8, axis: Axis, start: float, stop: float, count: int
     ) -> None:
-        self.ids, self._series, self._axis = ids, list(series), axis
-        self._table = series[0]._table
-        self._origin = series[0].run.started if axis == "elapsed" else 0.0
+        self.ids, self._axis, self._table = ids, axis, first._table
+        self._origin = first.run.started if axis == "elapsed" else 0.0
         self._start, self._stop = start, stop
         self.n = np.zeros((len(ids), count))
         self._sum = np.zeros((len(ids), count))

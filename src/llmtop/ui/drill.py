@@ -26,7 +26,8 @@ def neighbour(scene: Scene, by: int) -> View:
     """Choose the next rank."""
     if scene.run is None or not ranks.has_ranks(scene.run):
         return scene.view
-    return _step(scene.view, list(ranks.world_of(scene.run)), by)
+    return _step(scene.view, sorted(rank for _, some in ranks.hosts(scene.run) for rank in some),
+                 by)
 
 
 def host(scene: Scene, by: int) -> View:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmtop.ui.panels.base import Content, Scene, Size
-from llmtop.ui.panels.rank_cells import LABEL_CELLS, MARGIN, Block, Strip, hosts_of, strip
-from llmtop.ui.rows import Row, Run, clip, spread
+from llmtop.ui.panels.rank_cells import MARGIN, Block, Strip, hosts_of, strip
+from llmtop.ui.rows import Row, Run, fit, spread
 from llmtop.units import format_duration
 
 if TYPE_CHECKING:
@@ -57,17 +57,9 @@ def _strip(scene: Scene, width: int, most: int) -> Strip:
 
 def hosts(run: StoreRun) -> list[tuple[str, list[int]]]:
     """Return the ranks of each host."""
-    return hosts_of(world_of(run), {rank: seen.host for rank, seen in run.ranks.items()})
+    from llmtop.rules.fleet import ranks_of
 
-
-def world_of(run: StoreRun) -> Sequence[int]:
-    """Return every rank there is or is to be; of too many to show, those that were seen."""
-    from llmtop.rules.fleet import MOST_RANKS
-
-    world = run.world_size or 0
-    if world > MOST_RANKS or max(run.ranks, default=0) >= world:
-        return sorted(run.ranks)
-    return range(world)
+    return hosts_of(ranks_of(run), {rank: seen.host for rank, seen in run.ranks.items()})
 
 
 def fleet(scene: Scene) -> Fleet | None:
@@ -114,8 +106,7 @@ def _row(cells: Strip, row: Sequence[Block], state: dict[int, int], chosen: int 
     out: list[Run] = [(" " * MARGIN, "blank")]
     for label, block in row:
         if label:
-            name = clip([(label, "dim")], min(LABEL_CELLS, cells.label_cells - 1))[0][0]
-            out.append((name.ljust(cells.label_cells), "dim"))
+            out += [*fit([(label, "dim")], cells.label_cells - 1), (" ", "blank")]
         for ranks in block:
             glyph, role = CELLS[min(state[rank] for rank in ranks)][0]
             role = "selected" if chosen in ranks else role
