@@ -118,6 +118,19 @@ def test_what_is_not_there_says_why() -> None:
     assert absent.why(scene, "e2e_seconds") == "nothing observed since llmtop looks"
 
 
+def test_a_small_terminal_shows_requests_at_once_where_there_is_no_cache() -> None:
+    world = World()
+    scraped(world, [9, 0, 0, 0, 0, 0], missing={"e2e_seconds": "it has no histograms"})
+    world.log(world.store.runs[0].name, "requests_running", np.full(20, 2.0))
+    scene = world.scene(screen="serve")
+    shown = placed(scene, (80, 21))
+    assert shown["queue"].box.y < 21 <= shown["kv_cache"].box.y
+    assert "where requests spend their time: it has no histograms" in text(scene, shown["server"])
+    world.log(world.store.runs[0].name, "kv_cache_usage", np.full(20, 0.5))
+    shown = placed(world.scene(screen="serve"), (80, 21))
+    assert shown["kv_cache"].box.y < 21 <= shown["queue"].box.y
+
+
 def test_what_a_server_could_do_and_does_not_takes_no_room() -> None:
     world = World()
     serving(world)

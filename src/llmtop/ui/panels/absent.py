@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from functools import partial
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.rows import Row
+
+if TYPE_CHECKING:
+    from llmtop.store import Run as StoreRun
 
 FILLS = {
     "ttft_seconds": "run.request() measures it, or run.observe(\"ttft_seconds\", t)",
@@ -46,9 +50,14 @@ def why(scene: Scene, metric: str) -> str:
     run = scene.run
     if run is None:
         return ""
-    missing = run.tags.get("missing")
-    if isinstance(missing, Mapping) and metric in missing:
-        return str(missing[metric])
+    if metric in (reasons := missing(run)):
+        return reasons[metric]
     if run.source == "scrape":
         return "nothing observed since llmtop looks"
     return FILLS.get(metric, "nothing of it yet")
+
+
+def missing(run: StoreRun) -> dict[str, str]:
+    """Return metric -> why a run's page does not tell it."""
+    found = run.tags.get("missing")
+    return {name: str(why) for name, why in found.items()} if isinstance(found, Mapping) else {}

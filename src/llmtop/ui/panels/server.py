@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmtop.rules.serving import goodput, kept, of_requests, phases, ratio, series_of
 from llmtop.slo import limit_text
+from llmtop.ui.panels.absent import missing
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner
 from llmtop.ui.rows import Row, Run, clip, width
@@ -73,7 +74,8 @@ def _phase_row(run: StoreRun, scene: Scene, columns: int) -> Row:
     """Return the mean request as one thin bar of its phases, and their times."""
     found = phases(run, scene.now)
     if found is None:
-        return (("where requests spend their time: needs ttft_seconds and e2e_seconds", "dim"),)
+        why = missing(run).get("e2e_seconds") or "needs ttft_seconds and e2e_seconds"
+        return ((f"where requests spend their time: {why}", "dim"),)
     whole = sum(part.seconds for part in found.parts) or 1.0
     labels: list[Run] = []
     for part in found.parts:

@@ -51,6 +51,8 @@ CHARTS: dict[str, Wanted] = {
 """Panel -> what it draws."""
 OPTIONAL = frozenset({"speculation", "preemptions", "prefix", "queue_time"})
 """Panels that are left out where there is nothing: not every server has such a thing."""
+SWAPPED = {"kv_cache": "queue", "queue": "kv_cache"}
+"""Without a KV cache its place, in sight on a small terminal, is that of the requests at once."""
 HEAT = heatmap.KEY
 ROWS: tuple[tuple[int, tuple[tuple[str, ...], ...]], ...] = (
     (140, (("ttft", "itl", "e2e"), (HEAT, "tokens"), ("requests", "queue", "kv_cache", "tpot"),
@@ -75,8 +77,9 @@ def place(scene: Scene, size: tuple[int, int]) -> list[Placed]:
     shown = scene.shown
     if shown is None or not serves(shown):
         return [Placed(unserved.CONTENT, Box(0, 0, width, height))]
+    swap = {} if "kv_cache_usage" in _metrics(shown) else SWAPPED
     rows = [
-        [content for key in row if (content := panel(key, shown)) is not None]
+        [content for key in row if (content := panel(swap.get(key, key), shown)) is not None]
         for row in next(rows for cells, rows in ROWS if width >= cells)
     ]
     rows = [row for row in rows if row]
