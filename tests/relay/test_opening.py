@@ -12,11 +12,13 @@ from llmtop.clock import ManualClock
 from llmtop.relay.channels import Channels
 from llmtop.relay.log import Log
 from llmtop.relay.opening import opening
+from llmtop.relay.outlet import Outlet
 from llmtop.relay.relay import PublishedStore
-from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo
+from llmtop.relay.viewer import Viewer
+from llmtop.samples import Batch, RunEnd, RunInfo, Samples, SeriesInfo
 from llmtop.sources.intake import Intake
 from llmtop.store import Store
-from llmtop.wire import BIN, BUCKET, MAX_FRAME_BYTES, SID, Kind, unpack
+from llmtop.wire import BIN, BUCKET, MAX_FRAME_BYTES, SID, Kind, pack_json, read_json, unpack
 
 KINDS = ("gauge", "counter", "distribution")
 SMALL = 40 << 20
@@ -103,3 +105,22 @@ def test_each_observation_is_in_the_histogram_or_among_the_points() -> None:
             folded += sum(row[1] for row in BUCKET.iter_unpack(frame.payload))
     assert 0 < folded == one.n - len(points)
     assert counted == one.n - one.nonfinite - np.isfinite(points).sum()
+
+
+def test_the_newest_run_comes_first_and_of_a_run_its_first_process() -> None:
+    clock = ManualClock(2_000_000.0)
+    channels = Channels(b"instance", Log())
+    store = PublishedStore(channels, clock, memory_bytes=SMALL)
+    lives = [("old", "a1"), ("again", "b1"), ("lone", "c1"), ("again", "b2")]
+    for at, (name, key) in enumerate(lives):
+        runs = (RunInfo(key, name, started=1e6 + at),)
+        store.apply(0, Batch(runs=runs), clock.time())
+        store.apply(0, Batch(ends=(RunEnd(key, 1e6 + at, "finished"),)), clock.time())
+        store.commit(clock.time())
+    outlet = Outlet(b"viewer", unpack(pack_json(Kind.HELLO, {}, session=1)))
+    Viewer(outlet, channels, {}).turn(store, clock, clock.monotonic() + 1.0)
+    told = [read_json(frame, dict) for data in outlet.frames
+            if (frame := unpack(data)).kind == Kind.HELLO]  # fmt: skip
+    assert [(one["name"], one["started"] - 1e6) for one in told] == [
+        ("again", 1.0), ("again", 3.0), ("lone", 2.0), ("old", 0.0),
+    ]  # fmt: skip

@@ -40,6 +40,8 @@ class Channels:
         self._packed: set[int] = set()
         """Sources with sessions that have no frames."""
         self._beats: dict[Channel, float] = {}
+        self._ordered: tuple[int, list[Channel]] = (-1, [])
+        """The sessions in order, as of a version."""
 
     def take(self, source: int, batch: Batch, mono: float, now: float = 0.0) -> None:
         """Put into the log what a batch says, in the order in which the store applies it."""
@@ -77,6 +79,21 @@ class Channels:
                 channel.ahead = ahead
         for key in batch.alive:
             self._beat(self.all.get((source, key)), mono, now)
+
+    def in_order(self) -> list[Channel]:
+        """Return the newest run first: what goes on now is what a viewer came for.
+
+        Of one run the oldest process comes first: which attempt is which goes by that.
+        """
+        if self._ordered[0] != self.version:
+            runs: dict[tuple[str, str], list[Channel]] = {}
+            for channel in self.all.values():
+                run = channel.info.name, channel.info.phase
+                mine = runs[run] = runs.pop(run, [])
+                mine.append(channel)
+            order = [channel for some in reversed(runs.values()) for channel in some]
+            self._ordered = self.version, order
+        return self._ordered[1]
 
     def _frames(self, source: int, batch: Batch, kinds: tuple[int, ...], mono: float) -> None:
         """Put frames of wire sessions into the log, in their order."""

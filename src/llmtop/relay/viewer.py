@@ -118,8 +118,7 @@ class Viewer:
             if self._channels.by_session.get(channel.session) is channel
         }  # fmt: skip
         waits = False
-        # Newest first: what goes on now is what a viewer came for.
-        for channel in reversed(self._channels.all.values()):
+        for channel in self._channels.in_order():
             if channel in self._opened:
                 continue
             if not is_settled(store, channel.source, channel.info.key):
