@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from keep.telling import bye, data, defs, event, hello, kinds, loaded, points_in, write
 from llmtop.errors import ConfigError
 from llmtop.keep.book import Book
+from llmtop.keep.fold import NOTHING, Points, fold
 from llmtop.keep.trim import trim
+from llmtop.publish.fold import LARGEST_F32 as F32
 from llmtop.wire import Kind
 
 VALUES = st.floats(allow_nan=False)
@@ -23,7 +26,7 @@ POINTS = st.lists(
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_comes_back_is_what_was_told_whatever_was_told_twice(
     tmp_path: Path, draw: st.DataObject
 ) -> None:
@@ -113,6 +116,40 @@ def test_a_long_run_is_folded_and_keeps_its_shape_and_what_is_recent(tmp_path: P
 
 def spike(step: int) -> float:
     return 1000.0 if step == 777 else 0.0 if step == 39_999 else 1 / (1 + step)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.floats()), min_size=1, max_size=40),
+                max_size=12), st.integers(2, 16))
+def test_whatever_is_folded_counts_sums_and_extremes_stay(
+    pages: list[list[tuple[int, float]]], most: int
+) -> None:
+    folded, every = NOTHING, [(series, value) for page in pages for series, value in page]
+    spread = np.arange(3, dtype=np.uint32)
+    step = 0
+    for page in pages:
+        at = np.arange(step, step + len(page))
+        series, value = zip(*page, strict=True)
+        points = Points(np.array(series, np.uint32), at * 1.0, at, np.array(value, np.float64))
+        folded, step = fold(folded, points, spread, most), step + len(page)
+    for series in range(3):
+        mine = np.array([value for one, value in every if one == series])
+        finite = mine[np.isfinite(mine)]
+        rows = folded.rows[folded.rows["series"] == series]
+        sound = rows[np.isfinite(rows["min"])]
+        assert (rows["n"].sum(), sound["n"].sum()) == (len(mine), len(finite))
+        assert len(sound) <= most
+        assert (np.diff(sound["t_first"]) > 0).all()
+        if len(finite):
+            small, large = (np.clip(x, -F32, F32) for x in (finite.min(), finite.max()))
+            assert sound["min"].min() == np.float32(small)
+            assert sound["max"].max() == np.float32(large)
+        bins = folded.bins[folded.bins["series"] == series]
+        assert bins["count"].sum() == len(finite)
+        ends = folded.ends[folded.ends["first"]["series"] == series]
+        assert len(ends) == (len(mine) > 0)
+        if len(mine):
+            told = [ends["first"]["value"][0], ends["last"]["value"][0]]
+            assert np.array_equal(told, [mine[0], mine[-1]], equal_nan=True)
 
 
 def test_a_distribution_keeps_its_percentiles(tmp_path: Path) -> None:

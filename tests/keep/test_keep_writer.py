@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from keep.telling import data, defs, hello, key, points_in, write
+from keep.telling import data, defs, hello, key, loaded, points_in, write
 from llmtop.clock import SystemClock
 from llmtop.keep import writer as writers
 from llmtop.keep.folder import Locks, paths
@@ -43,6 +44,22 @@ for line in sys.stdin:
         writers.threading.Event().wait(0.01)
     print(writer.state.state, writer.state.reason, flush=True)
 writer.close(10.0)
+"""
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from keep.telling import data, defs, hello
+from llmtop.keep.book import Book
+from llmtop.keep.trim import trim
+
+book = Book(Path(sys.argv[1]), write=True)
+for seq in range(int(sys.argv[2]), 1 << 30):
+    points = [(0, float(seq % 4000), seq, float(at)) for at in range(200)]
+    book.write([hello(1), defs(1, "0"), data(1, seq, points)], {"step": seq})
+    trim(book, 1 << 17)
+    print(seq, flush=True)
 """
 
 
@@ -92,13 +109,36 @@ def test_a_full_disk_is_told_and_runs_stay_in_memory_until_there_is_room(tmp_pat
     told = put(10, 60)
     assert told.startswith("lost")
     assert str(tmp_path / "runs") in told
-    assert "in memory until" in told
+    assert told.endswith("; runs stay in memory until it can be written")
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     until(lambda: put(60, 60) == "ok")
     process.stdin.close()
     assert process.wait(PATIENCE) == 0
     [path] = paths(tmp_path / "runs")
     assert [point[2] for _, point in points_in(path)] == [n for n in range(60) for _ in range(100)]
+
+
+def test_a_kill_at_any_moment_takes_nothing_that_was_written(tmp_path: Path) -> None:
+    path, first = tmp_path / "00000001.run", 0
+    random = Random(7)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path), str(first)], text=True,
+            stdout=subprocess.PIPE, env={"PYTHONPATH": "tests:src"},
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        assert process.stdout.readline()
+        time.sleep(random.uniform(0.0, 0.1))
+        process.kill()
+        told = process.stdout.read().split()
+        process.wait()
+        first = int(told[-1]) + 1 if told else first + 1
+        [run] = loaded(path).runs
+        [series] = run.find("0")
+        # The last one may have been written without being told of.
+        assert series.n in (200 * first, 200 * (first + 1))
+        first = series.n // 200
+        assert (series.first.step, series.last.step) == (0, first - 1)
 
 
 def test_a_folder_that_cannot_be_made_is_tried_again(start, tmp_path: Path) -> None:

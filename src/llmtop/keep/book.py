@@ -138,6 +138,11 @@ class Book:
             found = json.loads(self.base.execute("SELECT summary FROM about").fetchone()[0])
             return found if isinstance(found, dict) else {}
 
+    def newest(self) -> int:
+        """Return the place of the newest DATA, 0 if there are none."""
+        with readable(self.path):
+            return int(self.base.execute("SELECT max(place) FROM data").fetchone()[0] or 0)
+
     def folded(self, number: int) -> Folded:
         """Return what was folded of a session."""
         rows, bins, ends = self.base.execute(

@@ -23,12 +23,15 @@ DEFS_A_FRAME = 256
 GONE = "its process was gone when nobody watched"
 
 
-def frames(book: Book, keys: Collection[str] | None = None) -> Iterator[list[bytes]]:
+def frames(
+    book: Book, keys: Collection[str] | None = None, after: int = 0
+) -> Iterator[list[bytes]]:
     """Yield the frames of a run, some at a time.
 
     Args:
         book: The run.
         keys: The sessions that are wanted, None for all.
+        after: The place in the file up to which DATA are not wanted.
 
     Raises:
         ConfigError: the file is damaged.
@@ -36,7 +39,8 @@ def frames(book: Book, keys: Collection[str] | None = None) -> Iterator[list[byt
     with readable(book.path):
         known = [one for key, one in book.sessions.items() if keys is None or key in keys]
         places: dict[int, list[int]] = {one.number: [] for one in known}
-        for place, number in book.base.execute("SELECT place, session FROM data ORDER BY place"):
+        ask = "SELECT place, session FROM data WHERE place > ? ORDER BY place"
+        for place, number in book.base.execute(ask, (after,)):
             if number in places:
                 places[number].append(place)
         for life in _lives(sorted(known, key=lambda one: one.number)):

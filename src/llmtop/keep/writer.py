@@ -145,7 +145,9 @@ class Writer:
             for run in list(self._open):
                 self._shut(run)
             text = getattr(error, "strerror", None) or str(error)
-            self.state.reason = f"{self._folder}: {text}; kept in memory until there is room"
+            self.state.reason = (
+                f"{self._folder}: {text.lower()}; runs stay in memory until it can be written"
+            )
             self.state.state = "lost"
 
     def _write(self, sheet: Sheet, now: float) -> None:
