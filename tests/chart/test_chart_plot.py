@@ -16,7 +16,7 @@ from drawing import (
     roles,
     roles_of_row,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmtop.chart import ROLES, Mark, Plot, Threshold, Trace, column_grid, plot, plot_area, x_ticks
@@ -50,7 +50,6 @@ def plots(draw, dots: int) -> Plot:
     ))
 
 
-@settings(max_examples=150)
 @given(st.data(), sizes, st.booleans())
 def test_any_chart_has_the_size_asked_for_and_known_roles_only(data, size, unicode):
     width, height = size

@@ -47,8 +47,8 @@ def test_first_and_last_are_exact_though_the_points_left_the_ring(
     assert process.stdout is not None
     assert int(process.stdout.readline()) > 20
     done = subprocess.run(
-        [sys.executable, "-m", "llmtop", "--json"], capture_output=True, text=True, timeout=50,
-        check=True,
+        [sys.executable, "-m", "llmtop", "--json", "--wait", "40"], capture_output=True, text=True,
+        timeout=50, check=True,
     )  # fmt: skip
     (run,) = json.loads(done.stdout)["runs"]
     found = {one["name"]: one for one in run["series"] if not one["derived"]}
