@@ -115,6 +115,23 @@ def test_long_distributions_are_exact_over_the_window_and_near_over_the_run():
         np.testing.assert_allclose(zoomed[:, place], np.quantile(part, QS), rtol=2e-2)
 
 
+def test_a_window_of_a_long_run_is_never_worse_than_the_points_that_are_held():
+    store = Store()
+    session = Session(store)
+    session.define("itl_seconds", kind="distribution")
+    session.log("itl_seconds", np.full(10, 99.0), times=np.full(10, T0))
+    rng = np.random.default_rng(3)
+    values, times = rng.lognormal(-3, 0.5, 200_000), T0 + 1e6 + np.arange(200_000) * 0.01
+    for part in np.array_split(np.arange(len(values)), 20):
+        session.log("itl_seconds", values[part], times=times[part])
+        session.commit()
+    series = session.series("itl_seconds")
+    held = len(series.window(1 << 40).time)
+    found = series.quantiles(QS, since=times[-80_000])
+    assert held <= found.n < len(values) + held, "slices of an hour say little of some minutes"
+    np.testing.assert_allclose(found.values[1:-1], np.quantile(values, QS)[1:-1], rtol=0.03)
+
+
 def test_old_columns_follow_what_is_added_to_them():
     counted = SlicedHistogram()
     fresh = Points(np.empty(0), np.empty(0, np.int64), np.empty(0))

@@ -121,12 +121,12 @@ class SlicedHistogram:
         finite = (bins & _EXPONENT != _EXPONENT) & (bins < ORDERS) & (counts > 0)
         self.timeless.add(np.inf, -np.inf, order_of_bins(bins[finite]), counts[finite])
 
-    def total(self, since: float | None = None) -> Slice:
-        """Return the counts of the whole run, or of the slices whose middle is since a time."""
+    def total(self, since: float | None = None, before: float = np.inf) -> Slice:
+        """Return the counts of the whole run, or of slices whose middle is in a stretch of time."""
         parts = [*self.slices.values(), self.timeless]
         if since is not None:
-            parts = [part for part in parts if (part.start + part.stop) / 2 >= since]
-            parts = parts or [Slice()]
+            middles = ((part, (part.start + part.stop) / 2) for part in self.slices.values())
+            parts = [part for part, middle in middles if since <= middle < before] or [Slice()]
         counts = np.rint(
             np.bincount(
                 np.concatenate([part.orders for part in parts]),

@@ -15,7 +15,7 @@ def observed(
     """Return the observations of a series since a time, and whether they are all there were.
 
     Points where the raw ones reach back that far, and where there is nothing better; else counts,
-    whose beginning is off by half a slice of the histogram.
+    which begin within half a slice of the histogram.
 
     Args:
         table: of the store.
@@ -32,9 +32,15 @@ def observed(
     untimed = histogram is not None and not windowed and len(histogram.timeless.orders) > 0
     if histogram is None or (complete and not untimed):
         return raw.pick(raw.time >= begin) if windowed else raw, complete
-    found = histogram.total(begin if windowed else None)
-    waiting = int(table.written[series] - table.folded[series])
-    fresh = raw.pick(slice(len(raw.time) - waiting, None))
-    value = fresh.value[np.isfinite(fresh.value) & (fresh.time >= begin)]
-    found.add(np.inf, -np.inf, orders(value), np.ones(len(value), np.int64))
+    if windowed:
+        # Slices may be wider than the window: they only tell of what is older than the points.
+        found = histogram.total(begin, float(raw.time.min(initial=np.inf)))
+        fresh = raw.pick(raw.time >= begin)
+    else:
+        found = histogram.total()
+        waiting = int(table.written[series] - table.folded[series])
+        fresh = raw.pick(slice(len(raw.time) - waiting, None))
+    counts = np.bincount(orders(fresh.value[np.isfinite(fresh.value)]))
+    there = np.flatnonzero(counts)
+    found.add(np.inf, -np.inf, there, counts[there])
     return found, False
