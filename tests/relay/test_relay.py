@@ -238,5 +238,5 @@ def test_nothing_that_answers_is_said(
     monkeypatch.setattr(attach, "SILENT_SECONDS", 0.5)
     viewer = view(address)
     viewer.until(lambda: viewer.engine.source_states[0].state == "lost")
-    said = "connection refused; is llmtop serve running there? Trying again"
+    said = "connection refused; is llmtop serve running there?"
     assert viewer.engine.source_states[0].reason == said

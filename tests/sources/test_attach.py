@@ -150,5 +150,6 @@ def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("LLMTOP_KEYS", str(tmp_path))
     with pytest.raises(UsageError, match="64 hexadecimal"):
         Attach("tcp://h:1?key=zz", clock=SystemClock())
-    with pytest.raises(SourceError, match="tcp://no port: Invalid argument"):
-        list(Attach("tcp://no port", clock=SystemClock()).batches(threading.Event()))
+    for text in ("tcp://host", "tcp://no port:80", "tcp://", "tcp://h:1/x", "ipc://"):
+        with pytest.raises(UsageError, match="is no address; write tcp://host:7788"):
+            Attach(text, clock=SystemClock())

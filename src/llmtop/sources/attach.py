@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import zmq
 
 from llmtop import keys
 from llmtop.clock import Clock
-from llmtop.errors import SourceError, WireError
+from llmtop.errors import SourceError, UsageError, WireError
 from llmtop.samples import Batch
 from llmtop.sources.dialling import Dial, trouble, watched
 from llmtop.sources.hub import (
@@ -38,6 +39,8 @@ CONNECT_MILLISECONDS = 2000
 """Without an answer for so long a connection is tried anew: the link may be back since."""
 LAG_SHOWN_SECONDS = 10.0
 """How long it is told that the connection was too slow."""
+PLACE = re.compile(r"ipc://.+|tcp://[^\s/]+:\d{1,5}")
+"""Where a relay may be."""
 NOBODY = b""
 """The one connection's name in the intake."""
 
@@ -52,9 +55,11 @@ class Attach:
         """Attach to "tcp://host:port", "tcp://host:port?key=..." or "ipc://path".
 
         Raises:
-            UsageError: the key in it is none.
+            UsageError: it is no such address, or the key in it is none.
         """
         self.address, self._key = keys.split(text)
+        if not PLACE.fullmatch(self.address):
+            raise UsageError(f"{text!r} is no address; write tcp://host:7788")
         self.name = self.address
         self.intake = Intake(clock, self.address)
         self._clock = clock
@@ -139,8 +144,8 @@ class Attach:
             return "it asks for a key; attach with the line that llmtop serve prints, ?key= and all"
         found = trouble(self.address)
         if found:
-            return f"{found}; is llmtop serve running there? Trying again"
-        return "nothing answers there; is it llmtop serve? Trying again"
+            return f"{found}; is llmtop serve running there?"
+        return "nothing answers there; is it llmtop serve?"
 
     def _greet(self, socket: zmq.Socket[bytes]) -> None:
         """Say who asks, and what need not be sent again."""
