@@ -173,3 +173,14 @@ def test_a_group_tells_what_its_series_tell():
     assert held.tolist() == [1, 2, 2]
     np.testing.assert_array_equal(points.value, [[np.nan, 0.5], [1.5, np.nan], [np.nan, 7.0]])
     np.testing.assert_array_equal(points.step, [[-1, 0], [0, 1], [1, 2]])
+
+
+def test_the_series_of_steps_that_was_told_last():
+    store, sessions = fleet(3)
+    sessions[0].log("loss", [1.0, 2.0], steps=[0, 1], times=[10.0, 20.0])
+    sessions[1].log("loss", [1.0, 2.0], steps=[0, 1], times=[11.0, 22.0])
+    sessions[2].log("loss", [1.0], times=[99.0])
+    sessions[0].commit()
+    group = Group(store.runs[0].find("loss"))
+    assert group.newest_with_steps() is group.series[1]
+    assert Group(group.series[2:]).newest_with_steps() is None

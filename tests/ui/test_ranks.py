@@ -14,7 +14,7 @@ from llmtop.ui.panels.base import Size
 from llmtop.ui.panels.rank_cells import hosts_of, strip
 from llmtop.ui.rows import plain, width
 from llmtop.ui.shown import Shown
-from llmtop.ui.specs import specs
+from llmtop.ui.specs import ChartSpec, specs
 
 SLOW, HUNG, DEAD = 21, 45, 58
 
@@ -225,3 +225,17 @@ def test_what_stands_for_a_run_is_looked_up_anew_only_when_that_may_have_changed
     assert second.still(run) is None
     assert second.still(None) is None
     assert "grad_norm" in Shown(run).named
+
+
+def test_a_ratio_is_of_all_ranks_together() -> None:
+    world = World()
+    for rank, hits in enumerate((0.0, 10.0)):
+        key = f"rank{rank}"
+        about = RunInfo(key, "served", rank=rank, world_size=2, phase="serve", started=T0)
+        world._apply(runs=(about,))
+        world.log(key, "prefix_cache_hits", np.full(50, hits), kind="counter")
+        world.log(key, "prefix_cache_queries", np.full(50, 10.0), kind="counter")
+    spec = ChartSpec("prefix", "hit rate", "fraction", "ratio",
+                     ("prefix_cache_hits", "prefix_cache_queries"))
+    for rank, told in ((None, "─ 50.0 %"), (1, "─ 100")):
+        assert told in plain(chart.frame(spec, world.scene(rank=rank), Size(90, 9))[:1])

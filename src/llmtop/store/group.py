@@ -47,6 +47,14 @@ class Group:
         first, last = float(table.low_time[ids].min()), float(table.high_time[ids].max())
         return (first - origin, last - origin) if last >= first else None
 
+    def newest_with_steps(self) -> Series | None:
+        """Return the series of steps whose newest point is the newest, None if none has any."""
+        table, ids = self.table, self.ids
+        known = (table.n[ids] > 0) & (table.high_step[ids] >= 0)
+        if not known.any():
+            return None
+        return self.series[int(np.where(known, table.last_time[ids], -np.inf).argmax())]
+
     def windows(self, count: int) -> tuple[Points, I8]:
         """Return the newest `count` points of each as rows, and how many each has.
 

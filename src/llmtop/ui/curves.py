@@ -55,7 +55,7 @@ def curves(
     members = {name: of_rank(shown.named[name], rank, spec.kind) for name in spec.names
                if name in shown.named}
     if spec.kind == "ratio":
-        return [_ratio(spec, [found[0] for found in members.values()], axis, grid)]
+        return [_ratio(spec, [*members.values()], axis, grid)]
     if spec.kind == "distribution" and axis != "step":
         return [c for found in list(members.values())[:2] for c in _percentiles(found[0], grid)]
     out = []
@@ -122,8 +122,7 @@ def _curve(
     factor = first.factor
     latest = None if last is None else last.value * factor
     if first.kind == "counter":
-        sums = np.sum([s.buckets(axis, grid.start, grid.stop, grid.count).sum for s in found],
-                      axis=0)
+        sums = _sums(found, axis, grid.start, grid.stop, grid.count)
         return Curve(name, colour, _rates(first, sums * factor, axis, grid, smoothing),
                      mark="sum " if len(found) > 1 else "")
     columns = first.buckets(axis, grid.start, grid.stop, grid.count)
@@ -155,15 +154,20 @@ def _ranked(
     return [replace(mine, low=None, high=None, among=median), replace(median, faint=True)]
 
 
-def _ratio(spec: ChartSpec, parts: list[Series], axis: Axis, grid: Grid) -> Curve:
-    """Return one counter over another, each column's worth of both."""
-    above, below = (part.buckets(axis, grid.start, grid.stop, grid.count) for part in parts)
-    line = np.divide(above.sum, below.sum, out=np.full(grid.count, np.nan), where=below.sum > 0)
-    last = parts[1].last
-    since = grid.start if last is None else last.time - RECENT_SECONDS
-    of = float(parts[1].buckets("time", since, grid.stop, 1).sum[0]) if last else 0.0
-    hits = float(parts[0].buckets("time", since, grid.stop, 1).sum[0]) if of > 0 else 0.0
+def _ratio(spec: ChartSpec, parts: list[list[Series]], axis: Axis, grid: Grid) -> Curve:
+    """Return one counter over another, each column's worth of both, of all ranks together."""
+    above, below = (_sums(part, axis, grid.start, grid.stop, grid.count) for part in parts)
+    line = np.divide(above, below, out=np.full(grid.count, np.nan), where=below > 0)
+    newest = Group(parts[1]).last.time.max()
+    hits, of = (float(_sums(part, "time", newest - RECENT_SECONDS, max(newest, grid.stop), 1)[0])
+                for part in parts)
     return Curve(spec.title, 0, _through(line), latest=hits / of if of > 0 else np.nan)
+
+
+def _sums(found: list[Series], axis: Axis, start: float, stop: float, count: int) -> F8:
+    """Return what counters have grown by together, column by column."""
+    total: F8 = np.sum([one.buckets(axis, start, stop, count).sum for one in found], axis=0)
+    return total
 
 
 def _looked_at(series: Series, sums: F8, axis: Axis, grid: Grid) -> F8:

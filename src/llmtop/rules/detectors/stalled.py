@@ -11,7 +11,7 @@ from llmtop.rules.detectors.base import Finding, Look
 from llmtop.rules.detectors.lives import LOGS
 from llmtop.rules.detectors.settings import Stalled
 from llmtop.rules.steps import USUAL, leading_series, step_times
-from llmtop.store import Run, Series
+from llmtop.store import Group, Run, Series
 
 EVERY_SECONDS = 1.0
 """How often a run from which nothing came is looked at."""
@@ -115,10 +115,8 @@ def stopped(run: Run) -> str:
 
 def _lead(run: Run) -> Series | None:
     found = [one for name in USUAL for one in run.find(name, attempt=run.attempt)
-             if not one.derived and one.n and one.extent("step")]
-    if found:
-        return max(found, key=lambda one: one.last.time if one.last else 0.0)
-    return leading_series(run)
+             if not one.derived]
+    return (Group(found).newest_with_steps() if found else None) or leading_series(run)
 
 
 def _newest_evaluation(run: Run) -> float:

@@ -28,7 +28,8 @@ SHARE, MOST_LINES, FEWEST_LINES = 4, 12, 1
 """The panel takes a quarter of the height at most."""
 WORTH_TELLING = 0.05
 """How far a speed must be from the median's to be told."""
-NARROW = 100
+NARROW = 140
+"""Panels narrower than this have no room for both a rank and the keys that lead to others."""
 AT_ONCE = 3.0
 """Seconds within which a sign of life is of now: publishers beat every two."""
 HINT = "r worst  [ ] rank  { } host"
