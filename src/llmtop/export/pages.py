@@ -14,7 +14,8 @@ from llmtop.export.machine import add_machines, add_own, add_sources
 from llmtop.export.runs import add_ranks, add_runs, add_series, shown
 
 MAX_SAMPLES = 50_000
-"""Samples of a page: 50 metrics of 1000 ranks, 0.3 s of writing and 5 MB, which gzip makes 0.3."""
+"""Samples of a page: 50 metrics of 1000 ranks. They take the relay's thread 0.6 s in pieces and
+another 0.5 s to write, 4.4 MB or 0.6 zipped."""
 
 
 class ClosedError(Exception):

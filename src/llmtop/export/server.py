@@ -44,7 +44,7 @@ YOUNG_TIMES = 4.0
 """And so many times as long as it took to write: whoever asks all the time costs a quarter of a
 core at most."""
 QUICKLY = 1
-"""gzip's level: a page of 5 MB takes 0.05 s instead of 0.5, and is a tenth either way."""
+"""gzip's level: 4.4 MB become 0.58 MB in 0.02 s; at level 9, the library's own, 0.47 MB in 0.28 s."""
 
 
 class Writer:
