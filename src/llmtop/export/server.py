@@ -44,7 +44,7 @@ YOUNG_TIMES = 4.0
 """And so many times as long as it took to write: whoever asks all the time costs a quarter of a
 core at most."""
 QUICKLY = 1
-"""gzip's level: 4.4 MB become 0.58 MB in 0.02 s; at level 9, the library's own, 0.47 MB in 0.28 s."""
+"""gzip's level: 4.4 MB become 0.58 MB in 0.02 s; at level 9 it is 0.47 MB, in 0.28 s."""
 
 
 class Writer:
