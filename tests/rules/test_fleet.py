@@ -107,6 +107,7 @@ def test_missing_silent_and_dead_ranks() -> None:
     assert np.isnan(seen.silent[4])
     assert seen.silent[2] > 60
     assert seen.outliers == [2, 3]
+    assert np.isnan(seen.rate).tolist() == [False, False, True, True, True]
     assert seen.count(fleets.ABSENT) == 1
 
 

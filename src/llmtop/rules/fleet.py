@@ -55,7 +55,7 @@ class Fleet:
     speed: F8
     """As a share of the median rank's, NaN where it is not known."""
     rate: F8
-    """Steps a second, NaN where it is not known."""
+    """Steps a second, NaN where it is not known or nothing is told any more."""
     silent: F8
     """Seconds since a sign of life, NaN of a rank that was never seen."""
 
@@ -134,6 +134,7 @@ def fleet_of(run: Run, pace: Pace, now: float) -> Fleet:
         hung = where[(state[where] == LIVE) & still & behind]
         state[hung], rate[hung] = HUNG, 0.0
         speed[where] = _shares(rate[where])
+        rate[~np.isin(state, ALIVE)] = np.nan
     if pace.seconds is not None:
         where, paced = _places(pace.seconds, rank)
         values = pace.seconds.windows(POINTS)[0].value[paced]
