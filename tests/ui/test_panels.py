@@ -230,6 +230,15 @@ def test_a_run_without_metrics_says_so() -> None:
     assert "silent has logged no metric yet" in text(waiting.frame(world.scene(), Size(60, 10)))
 
 
+def test_footer_leaves_out_what_helps_where_it_would_hide_the_keys() -> None:
+    reason = "localhost:8000: answers 404 Not Found; " + "this is what helps " * 4
+    row = plain([footer.footer_row(footer.Cost(2.4), 0, footer.News(reason), 80)])
+    assert "? help" in row
+    assert "▲ localhost:8000: answers 404 Not Found  " in row
+    wide = plain([footer.footer_row(footer.Cost(2.4), 0, footer.News(reason), 400)])
+    assert "what helps" in wide
+
+
 def test_footer_keeps_losses_and_problems_before_keys() -> None:
     row = footer.footer_row(footer.Cost(2.4, 64 << 20, 1600.0), 17,
                             footer.News("tail: denied"), 100)

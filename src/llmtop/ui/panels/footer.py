@@ -51,7 +51,12 @@ def cost_runs(cost: Cost | None, dropped: int, news: News, cells: int) -> list[R
 
 def footer_row(cost: Cost | None, dropped: int, news: News, cells: int) -> Row:
     """Return the footer; keys of low rank are left out until the rest fits."""
-    right = clip(cost_runs(cost, dropped, news, cells), cells - LEAST_KEYS)
+    told = cost_runs(cost, dropped, news, cells)
+    if width(told) > cells // 2:
+        # What helps is told where there is more room; here it would hide the keys.
+        brief = News(news.problem.partition("; ")[0], news.status.partition("; ")[0])
+        told = cost_runs(cost, dropped, brief, cells)
+    right = clip(told, cells - LEAST_KEYS)
     room = cells - width(right) - 4
     shown = [key for key in KEYS if key.footer]
     screens: list[Run] = []
