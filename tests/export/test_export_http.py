@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
-from exposing import made
 
 from llmtop.clock import ManualClock, SystemClock
 from llmtop.export import server as serving
@@ -38,7 +39,8 @@ class Answering:
     def _make(self) -> None:
         while not self.stop.wait(0.002):
             if self.pages._asked:
-                made(self.pages, self.store)
+                engine = SimpleNamespace(store=self.store, source_states=())
+                self.pages.turn(engine, math.inf)  # type: ignore[arg-type]
                 self.made += 1
 
     def get(self, path: str = "/metrics", method: str = "GET", **headers: str):
@@ -151,6 +153,15 @@ def test_garbage_is_a_bad_request(answering) -> None:
         answer = client.recv(1 << 16)
         assert b"Traceback" not in answer
         client.close()
+    assert answering.get()[0].status == 200
+
+
+def test_a_page_that_cannot_be_made_is_said_and_the_next_one_is_made(answering) -> None:
+    tags = answering.store.runs[0].tags
+    answering.store.runs[0].tags = None
+    answer, body = answering.get()
+    assert (answer.status, b"AttributeError" in body) == (500, True)
+    answering.store.runs[0].tags = tags
     assert answering.get()[0].status == 200
 
 

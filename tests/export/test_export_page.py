@@ -168,6 +168,12 @@ def test_a_name_keeps_its_kind_when_the_run_that_had_it_first_is_gone() -> None:
     assert "llmtop_things" not in names
 
 
+def test_a_tag_that_is_no_number_one_can_write_is_left_out() -> None:
+    store = filled()
+    introduce(store, "gpt", tags={"tokens_per_step": 10**400})
+    assert page_of(store, T0).samples("llmtop_run_tokens_per_step") == {}
+
+
 def test_only_the_newest_attempt_is_told() -> None:
     store = filled()
     introduce(store, "gpt")

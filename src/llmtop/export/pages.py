@@ -50,14 +50,21 @@ class Pages:
             self._promised = [self._asked.popleft() for _ in range(len(self._asked))]
             self._page = Families(self._room, self._kinds)
             self._making = self._make(engine)
-        for _ in self._making:
-            if self._clock.monotonic() >= until:
-                return
+        trouble: Exception | None = None
+        try:
+            for _ in self._making:
+                if self._clock.monotonic() >= until:
+                    return
+        except Exception as error:  # whatever a page fails of, the relay goes on
+            trouble = error
         self._making = None
         for future in self._promised:
             # Whoever asked may have given up.
             with suppress(InvalidStateError):
-                future.set_result(self._page)
+                if trouble is None:
+                    future.set_result(self._page)
+                else:
+                    future.set_exception(trouble)
 
     def close(self) -> None:
         """Tell all who wait that there will be no page."""

@@ -19,6 +19,7 @@ from typing import Any
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from llmtop.clock import Clock
+from llmtop.errors import printable
 from llmtop.export.families import Families
 from llmtop.export.pages import ClosedError, Pages
 
@@ -193,6 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
         except (FutureTimeoutError, TimeoutError, CancelledError, ClosedError, RuntimeError):
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, "no page could be made in time")
+            return
+        except Exception as error:  # a page that cannot be made is said to whoever asked for it
+            said = printable(f"{type(error).__name__}: {error}")
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain=said)
             return
         self._answer(HTTPStatus.OK, page, headers)
 

@@ -144,8 +144,12 @@ def keys_of(store: Store, host: Run, run: Run) -> list[str]:
 
 def number(value: object) -> float | None:
     """Return a tag that is a number, else None."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(
-        value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def short_model(name: str) -> str:
