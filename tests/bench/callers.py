@@ -43,6 +43,13 @@ def llmtop_observe() -> tuple[Callable[[int], object], int]:
     return lambda i: observe(0.5), 20_000
 
 
+def llmtop_token() -> tuple[Callable[[int], object], int]:
+    import llmtop
+
+    token = llmtop.init("bench", phase="serve").request().token
+    return lambda i: token(), 20_000
+
+
 def prometheus_gauge() -> tuple[Callable[[int], object], int]:
     from prometheus_client import Gauge
 
@@ -83,6 +90,7 @@ CALLERS: dict[str, tuple[str, Setup]] = {
     "deque": ("deque.append of (time, step, dict)", deque_append),
     "log": ("llmtop: run.log({key: value}, step)", llmtop_log),
     "observe": ("llmtop: handle.observe(value)", llmtop_observe),
+    "token": ("llmtop: request.token()", llmtop_token),
     "gauge": ("prometheus_client: Gauge.set", prometheus_gauge),
     "histogram": ("prometheus_client: Histogram.observe", prometheus_histogram),
     "trackio": ("trackio: log", trackio_log),
