@@ -174,6 +174,18 @@ def test_a_tag_that_is_no_number_one_can_write_is_left_out() -> None:
     assert page_of(store, T0).samples("llmtop_run_tokens_per_step") == {}
 
 
+def test_what_a_relay_leaves_to_viewers_is_worked_out_for_the_page() -> None:
+    store, clock = filled(), ManualClock(T0 + 20)
+    introduce(store, "gpt", tags={"tokens_per_step": 1000})
+    log(store, "gpt", "loss", [1.0] * 20, every=0.5)
+    pages = Pages((), clock)
+    for more in (0, 20):
+        log(store, "gpt", "loss", [1.0] * more, first_step=20, every=0.5)
+        text = generate_latest(made(pages, store)).decode()
+        assert 'llmtop_tokens_per_second{host="node-07",phase="train",run="gpt"} 2000.0' in text
+        assert 'llmtop_step_time_seconds{host="node-07",phase="train",run="gpt"} 0.5' in text
+
+
 def test_only_the_newest_attempt_is_told() -> None:
     store = filled()
     introduce(store, "gpt")

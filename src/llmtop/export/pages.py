@@ -12,6 +12,9 @@ from llmtop.engine import Engine
 from llmtop.export.families import Families
 from llmtop.export.machine import add_machines, add_own, add_sources
 from llmtop.export.runs import add_ranks, add_runs, add_series, shown
+from llmtop.rules.derive import Derivation
+from llmtop.rules.efficiency import Efficiency
+from llmtop.rules.energy import Energy
 
 MAX_SAMPLES = 50_000
 """Samples of a page: 50 metrics of 1000 ranks. They take the relay's thread 0.6 s in pieces and
@@ -30,6 +33,8 @@ class Pages:
         self._asked: deque[Future[Families]] = deque()
         self._promised: list[Future[Families]] = []
         self._kinds: dict[str, str] = {}
+        self._derivations = Derivation(), Efficiency(), Energy()
+        """What a relay leaves to those who look, and Prometheus cannot work out."""
         self._making: Iterator[None] | None = None
         self._page = Families(0, {})
         self._closed = False
@@ -75,6 +80,9 @@ class Pages:
 
     def _make(self, engine: Engine) -> Iterator[None]:
         page, store, now = self._page, engine.store, self._clock.time()
+        for one in self._derivations:
+            one.derive(store, frozenset(range(len(store.series))), now)
+            yield
         add_own(page, store)
         add_sources(page, engine.source_states, self._sources)
         runs = shown(store, now)
