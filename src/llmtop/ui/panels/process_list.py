@@ -16,7 +16,9 @@ from llmtop.units import MISSING, format_bytes
 BOX_FROM = 7
 HIDDEN_BYTES = 1 << 30
 """Used memory of devices on which no process is seen, from which that is worth a word."""
-STRANGER = "a process of another container or user, hidden from this one"
+STRANGERS = ("a process of another container or user, hidden from this one",
+             "of another container or user", "not seen from here")
+"""What is said of a process that is not seen from here, the longest that fits."""
 
 Process = Mapping[str, object]
 
@@ -137,7 +139,9 @@ def _line(row: Process, shown: Sequence[Column], run: str, cells: int) -> Row:
         role = "bright" if column.title == "GPU MEM" else "text"
         out += [(" " * (column.cells - width([(cut, role)])) + cut, role), ("  ", "blank")]
     if not here:
-        return clip([*out, (STRANGER, "dim")], cells)
+        room = cells - width(out)
+        words = next((text for text in STRANGERS if len(text) <= room), STRANGERS[-1])
+        return clip([*out, (words, "dim")], cells)
     if run:
         out += [(run, "accent"), ("  ", "blank")]
     return clip([*out, (str(row.get("command") or ""), "dim" if run else "text")], cells)
