@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from llmtop import engine as module
-from llmtop.clock import SystemClock
+from llmtop.clock import ManualClock, SystemClock
 from llmtop.engine import Engine
+from llmtop.rules.alert import Alert
 from llmtop.samples import Batch, RunInfo, Samples, SeriesInfo
 from llmtop.store import Store
 
@@ -114,3 +115,25 @@ def test_waiting_for_a_source_that_says_nothing_ends_in_time_and_so_does_stoppin
     assert not engine.wait_caught_up(0.05)
     engine.stop()
     assert not any(thread.is_alive() for thread in engine._threads)
+
+
+def test_a_nan_is_judged_with_the_next_pump_and_the_rest_once_a_second() -> None:
+    judged: list[float] = []
+    store, clock = Store(), ManualClock(1e9 + 20)
+    engine = Engine(store, [], clock)
+    judge = engine.alerts.judge
+
+    def noted(store: Store, changed: frozenset[int], now: float) -> tuple[Alert, ...]:
+        judged.append(now - clock.time())
+        return judge(store, changed, now)
+
+    engine.alerts.judge = noted  # type: ignore[method-assign]
+    store.apply(0, batch(0, 10), clock.time())
+    for at in (0.0, 0.25, 0.5, 0.75, 1.0):
+        engine.pump(clock.time() + at)
+    assert judged == [0.0, 1.0]
+    sick = Samples(np.zeros(1, np.uint32), np.full(1, 1e9 + 11), np.full(1, 11), np.array([np.nan]))
+    store.apply(0, Batch(samples=sick), clock.time())
+    for at in (1.25, 1.5):
+        engine.pump(clock.time() + at)
+    assert judged == [0.0, 1.0, 1.25]

@@ -32,10 +32,8 @@ PUT_SECONDS = 0.1
 PUMP_SAMPLES = 2_000_000
 """Samples a pump takes in by default: 0.1 s of the store's time, so that keys stay alive."""
 PUMP_SECONDS = 0.1
-JUDGE_SECONDS = 0.45
-"""Between two judgements of the alert rules: every second tick, well within a second of a NaN."""
-STILL_SECONDS = 1.0
-"""The same while nothing has grown: what depends on time alone is judged once a second."""
+JUDGE_SECONDS = 0.95
+"""Between two judgements of the alert rules: every fourth tick; a NaN is judged with the next."""
 SNAPSHOT_SECONDS = 1.0
 """Length of one pump while nobody looks at a screen."""
 FEWEST_SAMPLES = 4096
@@ -111,6 +109,7 @@ class Engine:
         self._unjudged: set[int] = set()
         """Series that have grown since alerts were judged."""
         self._judged = float("-inf")
+        self._bad = 0
         self._cost = 0.0
         self._runs_seen: tuple[int, ...] = ()
 
@@ -152,8 +151,8 @@ class Engine:
         alerts: tuple[Alert, ...] = ()
         if self._rules:
             changed = self._derive(changed, now)
-            rest = JUDGE_SECONDS if self._unjudged else STILL_SECONDS
-            if not 0 <= now - self._judged < rest:
+            bad, self._bad = self._bad, self.store.nonfinite
+            if self._bad > bad or not 0 <= now - self._judged < JUDGE_SECONDS:
                 alerts = self._judge(now)
         if taken >= FEWEST_SAMPLES:
             cost = (self.clock.monotonic() - began) / taken

@@ -72,10 +72,14 @@ class Store:
         return self._sessions.runs
 
     @property
+    def nonfinite(self) -> int:
+        """Points that are NaN or infinite, of all series."""
+        return int(self._table.bad.sum())
+
+    @property
     def memory_used(self) -> int:
         """Bytes the series take, of the budget."""
-        counts = (one.increments.bytes for one in self._bucketed)
-        return self._table.memory_used() + sum(counts)
+        return self._table.memory_used() + sum(one.increments.bytes for one in self._bucketed)
 
     def apply(self, source: int, batch: Batch, now: float) -> None:
         """Take in what a source saw: everything but the samples, which wait for `commit`."""
@@ -118,8 +122,7 @@ class Store:
         """Bring the states of runs up to date, stale ones too; `commit` calls it."""
         for run in self.runs:
             touched = run in self._touched
-            if (touched or run.state == "live") and run.refresh(now):
-                self.version += 1
+            self.version += (touched or run.state == "live") and run.refresh(now)
             run.version += touched
         self._touched.clear()
 

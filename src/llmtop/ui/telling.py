@@ -18,7 +18,7 @@ MOST_TOASTS = 3
 """Toasts at a time: more would cover what they are about."""
 TOAST_SECONDS = 10.0
 BRIEF_SECONDS = 0.4
-"""Alerts are judged twice a second: what was over sooner came and went between two looks."""
+"""Alerts are judged once a second: what was over sooner came and went between two looks."""
 TOASTS: dict[str, SeverityLevel] = {
     "critical": "error", "warning": "warning", "info": "information",
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,11 +99,17 @@ def _trend(run: StoreRun, now: float, unicode: bool) -> list[Run]:
     series = headline(run, name)
     if series is None or series.last is None:
         return []
-    stop = series.last.time
+    return [(_trend_at(series, int(series.last.time), unicode), "raw-1")]
+
+
+@lru_cache(maxsize=1024)
+def _trend_at(series: Series, moment: int, unicode: bool) -> str:
+    """Return the line of the last minutes, drawn once a second however often it is looked at."""
+    stop = max(float(moment), series.last.time if series.last else 0.0)
     span = series.extent("time") or (stop, stop)
     start = max(stop - TREND_SECONDS, span[0])
     columns = series.buckets("time", start, max(stop, start + 1.0), TREND_CELLS * 2)
-    return [(sparkline(columns.mean, TREND_CELLS, unicode=unicode), "raw-1")]
+    return sparkline(columns.mean, TREND_CELLS, unicode=unicode)
 
 
 def _alert(run: StoreRun, scene: Scene) -> Sequence[Run]:
