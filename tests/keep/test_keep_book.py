@@ -86,7 +86,7 @@ def test_a_gap_is_told_and_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "12345678.run"
     write(path, [hello(1), defs(1, "0"), data(1, 0, [(0, 1.0, 1, 2.0)])],
           [data(1, 5, [(0, 2.0, 2, 3.0)])])
-    assert [point[2] for _, point in points_in(path)] == [1, 2]
+    assert [point[2] for _, point in points_in(path, lost=4)] == [1, 2]
 
 
 def test_a_long_run_is_folded_and_keeps_its_shape_and_what_is_recent(tmp_path: Path) -> None:

@@ -16,20 +16,19 @@ from typing import Any
 import numpy as np
 
 from llmtop.errors import ConfigError
-from llmtop.keep.fold import BIN_DTYPE, ENDS_DTYPE, Folded
+from llmtop.keep.fold import NOTHING, Folded
 from llmtop.keep.page import Known, Page, Told
-from llmtop.samples import BUCKET_DTYPE
 from llmtop.wire import Kind
 
 VERSION = 1
 BUSY_SECONDS = 5.0
 """How long a reader waits for a writer: far longer than a second's worth takes."""
 SCHEMA = """
-PRAGMA page_size = 16384;
 BEGIN;
 CREATE TABLE about (summary TEXT);
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, key TEXT UNIQUE, origin TEXT, hello TEXT,
-                       definitions TEXT, bye BLOB, next INTEGER, rows BLOB, bins BLOB, ends BLOB);
+                       definitions TEXT, bye BLOB);
+CREATE TABLE folded (session INTEGER PRIMARY KEY, next INTEGER, rows BLOB, bins BLOB, ends BLOB);
 CREATE TABLE data (place INTEGER PRIMARY KEY, session INTEGER, first INTEGER, last INTEGER,
                    frames BLOB);
 CREATE TABLE said (place INTEGER PRIMARY KEY, session INTEGER, kind INTEGER, seq INTEGER,
@@ -109,13 +108,13 @@ class Book:
         """Read what is there of each session, DATA itself left out."""
         ask = self.base.execute
         keys = {}
-        for number, key, origin, hello, defs, bye, upcoming, folded in ask(
-            "SELECT number, key, origin, hello, definitions, bye, next, length(rows) FROM sessions"
+        for number, key, origin, hello, defs, bye, upcoming in ask(
+            "SELECT sessions.*, next FROM sessions LEFT JOIN folded ON number = session"
         ):
             definitions = {int(entry[0]): entry for entry in json.loads(defs)}
             self.sessions[key] = keys[number] = Known(
-                number, origin, json.loads(hello), definitions, bye, upcoming, bool(folded),
-                historic=False, saved=(hello, defs, bye),
+                number, origin, json.loads(hello), definitions, bye,
+                -1 if upcoming is None else upcoming, historic=False, saved=(hello, defs, bye),
             )
         for number, last, size in ask(
             "SELECT session, max(last), sum(length(frames)) FROM data GROUP BY session"
@@ -145,20 +144,22 @@ class Book:
 
     def folded(self, number: int) -> Folded:
         """Return what was folded of a session."""
-        rows, bins, ends = self.base.execute(
-            "SELECT rows, bins, ends FROM sessions WHERE number = ?", (number,)
+        found = self.base.execute(
+            "SELECT rows, bins, ends FROM folded WHERE session = ?", (number,)
         ).fetchone()
-        return Folded(
-            np.frombuffer(rows, BUCKET_DTYPE), np.frombuffer(bins, BIN_DTYPE),
-            np.frombuffer(ends, ENDS_DTYPE),
-        )
+        if found is None:
+            return NOTHING
+        return Folded(*(
+            np.frombuffer(part, empty.dtype) for part, empty in zip(found, NOTHING, strict=True)
+        ))  # fmt: skip
 
     def put_folded(self, number: int, folded: Folded, upcoming: int = -1) -> None:
         """Replace what was folded of a session, up to the DATA before seq `upcoming`."""
         self.base.execute(
-            "UPDATE sessions SET rows = ?, bins = ?, ends = ?, next = max(next, ?) "
-            "WHERE number = ?",
-            (*(part.tobytes() for part in folded), upcoming, number),
+            "INSERT INTO folded VALUES (?, ?, ?, ?, ?) ON CONFLICT (session) DO UPDATE SET "
+            "next = max(next, excluded.next), rows = excluded.rows, bins = excluded.bins, "
+            "ends = excluded.ends",
+            (number, upcoming, *(part.tobytes() for part in folded)),
         )
 
     @contextmanager

@@ -13,6 +13,7 @@ from llmtop.keep.writer import Sheet, Writer
 from llmtop.relay.channel import Channel
 from llmtop.relay.log import Entry
 from llmtop.relay.opening import opening
+from llmtop.sources.introduce import HOST_PHASE
 from llmtop.store import Run, Store
 from llmtop.store.replica import is_settled, run_of
 from llmtop.wire import BUCKET, HEADER, RECORD, Kind, unpack
@@ -25,6 +26,8 @@ HELD_FRAMES = 1024
 """Frames of a session kept back until it is known which one it is."""
 CLOSE_SECONDS = 5.0
 """What the last of it may take to be written."""
+HOST_SECONDS = 60.0
+"""Between two tables of a machine's processes: they are another each second, and shown live."""
 FILE = "file"
 """What runs of log files name as their source."""
 
@@ -38,6 +41,8 @@ class _Kept:
     held: list[Told] = field(default_factory=list)
     missed: bool = False
     """Something of it was not written: it is to be written whole."""
+    told: float = float("-inf")
+    """Monotonic seconds of the HELLO that was written."""
 
 
 class Keeper:
@@ -86,7 +91,7 @@ class Keeper:
         if kept is None:
             key = f"{channel.session:016x}" if channel.wire else ""
             kept = self._known[channel] = _Kept(key)
-        if kept.missed:
+        if kept.missed or (entry.kind == Kind.HELLO and _repeats(channel, kept, entry)):
             return
         run = run_of(store, channel.source, channel.info.key)
         if run is None:
@@ -139,6 +144,14 @@ class Keeper:
                 Told(kept.key, one.kind, one.seq, bytes(one.payload.obj), origin, anew=not at)
                 for at, one in enumerate(frames) if one.kind != Kind.PONG
             ]
+
+
+def _repeats(channel: Channel, kept: _Kept, entry: Entry) -> bool:
+    """Tell whether a machine only says what else it does this second."""
+    if channel.info.phase == HOST_PHASE and entry.at - kept.told < HOST_SECONDS:
+        return True
+    kept.told = entry.at
+    return False
 
 
 def own_key(channel: Channel, entry: Entry) -> str:

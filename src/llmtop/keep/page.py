@@ -47,8 +47,6 @@ class Known:
     bye: bytes | None = None
     next: int = -1
     """The seq of the DATA that comes next, -1 as long as none came."""
-    folded: bool = False
-    """Some of it is in buckets."""
     historic: bool = True
     """Folded history is still welcome: nothing of it was there before, and no DATA came yet."""
     events: int = 0
@@ -114,7 +112,6 @@ class Page:
             if stop > known.counted + 1e-6:
                 self._said.append((known.number, told.kind, round(stop * 1e6), told.frame))
         elif told.kind == Kind.BUCKETS and known.historic:
-            known.folded = True
             self._rows.setdefault(known.number, []).append(told.frame[HEADER.size :])
         elif told.kind == Kind.HIST and known.historic:
             (sid,) = SID.unpack_from(told.frame, HEADER.size)
@@ -158,15 +155,14 @@ class Page:
                 "SELECT sum(length(frames)) FROM data WHERE session = ?", (number,)
             ).fetchone()
             book.exact -= gone or 0
-            for table in ("data", "said", "sessions"):
-                column = "number" if table == "sessions" else "session"
-                book.base.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+            for table in ("data", "said", "folded"):
+                book.base.execute(f"DELETE FROM {table} WHERE session = ?", (number,))
         for key, known in self._touched.items():
             row = known.row()
             if row != known.saved:
                 known.saved = row
                 book.base.execute(
-                    "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, -1, x'', x'', x'') "
+                    "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT (number) DO UPDATE SET origin = excluded.origin, "
                     "hello = excluded.hello, definitions = excluded.definitions, "
                     "bye = excluded.bye",

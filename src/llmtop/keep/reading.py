@@ -79,12 +79,24 @@ def _life(book: Book, life: list[Known], places: dict[int, list[int]]) -> Iterat
         found = list(split(data))
         newest = max(newest, HEADER.unpack_from(found[-1])[6])
         if first > upcoming[number]:
-            told = {"level": "dropped", "count": 0, "next_seq": first}
-            session = HEADER.unpack_from(data)[4]
-            found.insert(0, pack_json(Kind.EVENT, told, session=session))
+            found.insert(0, lost(found, first - upcoming[number], first))
         upcoming[number] = last + 1
         yield found
     yield [bye for one in life if (bye := ending(one, newest)) is not None]
+
+
+def lost(came: list[bytes], missing: int, upcoming: int) -> bytes:
+    """Return the EVENT that says about how many samples are missing before some DATA.
+
+    Args:
+        came: The frames that follow.
+        missing: Frames that are missing.
+        upcoming: The seq of the first that follows.
+    """
+    records = sum(HEADER.unpack_from(frame)[3] for frame in came)
+    count = round(missing * records / len(came))
+    told = {"level": "dropped", "text": "was not kept", "count": count, "next_seq": upcoming}
+    return pack_json(Kind.EVENT, told, session=HEADER.unpack_from(came[0])[4])
 
 
 def split(data: bytes) -> Iterator[bytes]:

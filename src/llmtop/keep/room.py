@@ -9,6 +9,9 @@ from pathlib import Path
 from llmtop.keep import folder as folders
 from llmtop.keep.limits import Limits
 
+MAX_RUNS = 2000
+"""A list of them takes a second to make."""
+
 
 def size_and_age(path: Path) -> tuple[int, float]:
     """Return the bytes of a run on disk and when it was written, with what lies beside it."""
@@ -38,8 +41,9 @@ def make_room(
     """
     found = [(*size_and_age(path), path) for path in folders.paths(folder)]
     total = sum(size for size, _, _ in found)
-    for size, changed, path in sorted(found, key=lambda one: one[1]):
-        if total <= limits.size and now - changed <= limits.age:
+    found.sort(key=lambda one: one[1])
+    for newer, (size, changed, path) in zip(range(len(found), 0, -1), found, strict=True):
+        if total <= limits.size and now - changed <= limits.age and newer <= MAX_RUNS:
             continue
         if path.stem in mine or not locks.take(path.stem):
             continue

@@ -37,7 +37,7 @@ def trim(book: Book, room: int) -> bool:
         sqlite3.Error: it could not be written; the book is to be opened anew.
     """
     sessions = {known.number: known for known in book.sessions.values()}
-    (folded,) = book.base.execute("SELECT total(length(rows)) FROM sessions").fetchone()
+    (folded,) = book.base.execute("SELECT total(length(rows)) FROM folded").fetchone()
     # To fold a little into very much would write the much anew all the time.
     room = max(room, 4 * int(folded))
     if book.exact <= room:
@@ -97,7 +97,6 @@ def _fold_piece(book: Book, sessions: dict[int, Known], piece: list[Chunk], most
     upcoming = {number: last + 1 for _, number, last, _ in piece}
     for number, *mine in zip(numbers, *parts, strict=True):
         book.put_folded(number, Folded(*mine), upcoming[number])
-        sessions[number].folded = True
 
 
 def trim_said(book: Book) -> None:
