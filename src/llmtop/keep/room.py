@@ -10,7 +10,7 @@ from llmtop.keep import folder as folders
 from llmtop.keep.limits import Limits
 
 MAX_RUNS = 2000
-"""A list of them takes a second to make."""
+"""A list of them takes half a second to make."""
 
 
 def size_and_age(path: Path) -> tuple[int, float]:
