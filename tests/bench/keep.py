@@ -72,7 +72,7 @@ class Keeping(ranks.Timed):
 
     def __init__(self, channels: Channels, clock: Any, *, memory_bytes: int) -> None:
         super().__init__(channels, clock, memory_bytes=memory_bytes)
-        keeper = Keeper(Writer(self.folder, Limits(), clock), ["listener"])
+        keeper = Keeper(Writer(self.folder, Limits(), clock), channels.log, ["listener"])
         channels.log.hear = keeper.hear
         self.keeper = keeper
 

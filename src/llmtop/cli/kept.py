@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from llmtop.rules.alerts import Alerts
     from llmtop.sources import Source
 
-LOG_BYTES = 1 << 16
-"""Of the log of a screen, which has no viewers to send it to."""
+LOG_BYTES = 1 << 20
+"""Of the log of a screen, which has no viewers: what comes of some runs in ten seconds, so that it
+can go on for another monitor that was keeping them."""
 
 
 def folder(options: argparse.Namespace) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from llmtop.errors import ConfigError
 from llmtop.keep.fold import NOTHING, Folded
 from llmtop.keep.page import Known, Page, Told
-from llmtop.wire import Kind
+from llmtop.wire import COUNTS, HEADER, Kind
 
 VERSION = 1
 BUSY_SECONDS = 5.0
@@ -48,7 +49,7 @@ def readable(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (sqlite3.Error, ValueError, KeyError, TypeError, IndexError) as error:
+    except (sqlite3.Error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
         text = str(error) or type(error).__name__
         raise ConfigError(f"{path}: cannot be read: {text}") from None
 
@@ -121,11 +122,13 @@ class Book:
         ):
             keys[number].next = max(keys[number].next, last + 1)
             self.exact += size
-        newest = "SELECT session, max(seq) FROM said WHERE kind = ? GROUP BY session"
-        for number, seq in ask(newest, (Kind.EVENT,)):
-            keys[number].events = seq
-        for number, seq in ask(newest, (Kind.COUNTS,)):
-            keys[number].counted = seq * 1e-6
+        for number, kind, seq, frame in ask("SELECT session, kind, seq, frame FROM said"):
+            known = keys[number]
+            if kind == Kind.EVENT:
+                known.events = max(known.events, seq)
+            else:
+                sid, _, stop, _ = COUNTS.unpack_from(frame, HEADER.size)
+                known.counted[sid] = max(known.counted.get(sid, -1.0), stop)
 
     def summary(self) -> dict[str, Any]:
         """Return what a list tells of the run.

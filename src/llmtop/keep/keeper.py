@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -11,8 +12,8 @@ from llmtop.keep.entry import summary
 from llmtop.keep.page import OWN, Told
 from llmtop.keep.writer import Sheet, Writer
 from llmtop.relay.channel import Channel
-from llmtop.relay.log import Entry
-from llmtop.relay.opening import opening
+from llmtop.relay.log import Entry, Log
+from llmtop.relay.opening import conclude, introduce, opening
 from llmtop.sources.introduce import HOST_PHASE
 from llmtop.store import Run, Store
 from llmtop.store.replica import is_settled, run_of
@@ -40,7 +41,7 @@ class _Kept:
     """"" until it is known."""
     held: list[Told] = field(default_factory=list)
     missed: bool = False
-    """Something of it was not written: it is to be written whole."""
+    """Something of it was not written, and what comes waits in the log until it is seen to."""
     told: float = float("-inf")
     """Monotonic seconds of the HELLO that was written."""
 
@@ -48,12 +49,14 @@ class _Kept:
 class Keeper:
     """Has what a relay passes on written to disk, run by run."""
 
-    def __init__(self, writer: Writer, origins: Sequence[str]) -> None:
-        """Write by `writer`; `origins` are the names of the sources, in their order."""
-        self._writer, self._origins = writer, origins
+    def __init__(self, writer: Writer, log: Log, origins: Sequence[str]) -> None:
+        """Write by `writer` what comes into `log`; `origins` are the sources' names, in order."""
+        self._writer, self._log, self._origins = writer, log, origins
         self._entries: list[Entry] = []
         self._known: WeakKeyDictionary[Channel, _Kept] = WeakKeyDictionary()
         self._missed: dict[Channel, None] = {}
+        self._lacking: dict[Channel, None] = {}
+        """Those that can only be written whole."""
         self._due = float("-inf")
 
     def hear(self, entry: Entry) -> None:
@@ -70,14 +73,19 @@ class Keeper:
         entries, self._entries = self._entries, []
         for entry in entries:
             self._take(store, entry, told)
-        self._miss()
-        self._whole(store, told)
+        self._note(self._writer.missed, self._missed)
+        self._note(self._writer.lacking, self._lacking)
+        oldest: dict[str, int] = {}
+        if self._writer.ok and self._writer.room:
+            self._go_on(store, told, oldest)
+            self._whole(store, told)
         for run, some in told.items():
-            sheet = Sheet(run.id, summary(run), some)
+            keys = {one.key for one in some}
+            mine = {key: seq for key, seq in oldest.items() if key in keys}
             if self._writer.room:
-                self._writer.put(sheet)
+                self._writer.put(Sheet(run.id, summary(run), some, mine))
             else:
-                self._writer.missed.extend({one.key for one in some})
+                self._writer.missed.extend(keys)
 
     def close(self, store: Store) -> None:
         """Write what is left, and end."""
@@ -111,39 +119,62 @@ class Keeper:
         elif len(kept.held) > HELD_FRAMES:
             del kept.held[1]
 
-    def _miss(self) -> None:
-        """Mark the sessions of which the writer missed something."""
-        keys = set()
-        while self._writer.missed:
-            keys.add(self._writer.missed.popleft())
-        if keys:
-            for channel, kept in self._known.items():
-                if kept.key in keys:
-                    kept.missed = True
-                    self._missed[channel] = None
+    def _note(self, keys: deque[str], those: dict[Channel, None]) -> None:
+        """Note which sessions the writer names."""
+        named = set()
+        while keys:
+            named.add(keys.popleft())
+        for channel, kept in self._known.items() if named else ():
+            if kept.key in named:
+                kept.missed = True
+                those[channel] = None
 
-    def _whole(self, store: Store, told: dict[Run, list[Told]]) -> None:
-        """Write some of those sessions whole, where that is possible by now."""
-        left = OPENINGS if self._writer.ok and self._writer.room else 0
+    def _go_on(self, store: Store, told: dict[Run, list[Told]], oldest: dict[str, int]) -> None:
+        """Tell of sessions of which something was missed what the log still has of them."""
+        ready: dict[Channel, Run] = {}
         for channel in list(self._missed):
             run = run_of(store, channel.source, channel.info.key)
-            if left == 0 or (run is not None and run.id in self._writer.refused):
+            if run is not None and run.id in self._writer.refused:
                 continue
-            if not is_settled(store, channel.source, channel.info.key):
-                continue
+            del self._missed[channel]
+            if run is not None and channel not in self._lacking:
+                ready[channel] = run
+        if not ready:
+            return
+        for channel, run in ready.items():
             kept = self._known[channel]
             kept.missed = False
-            del self._missed[channel]
+            oldest[kept.key] = channel.oldest
+            frames = introduce(channel, channel.oldest)
+            told.setdefault(run, []).extend(self._told(channel, frames))
+        for entry in self._log.since(0):
+            if entry.channel in ready and entry.kind in (Kind.DATA, Kind.COUNTS):
+                told[ready[entry.channel]] += self._told(entry.channel, [entry.frame])
+        for channel, run in ready.items():
+            told[run] += self._told(channel, conclude(channel, channel.next))
+
+    def _whole(self, store: Store, told: dict[Run, list[Told]]) -> None:
+        """Tell some sessions as a late viewer is told of them: folded, and what is recent."""
+        for channel in list(self._lacking)[:OPENINGS]:
+            if not is_settled(store, channel.source, channel.info.key):
+                continue
+            run, kept = run_of(store, channel.source, channel.info.key), self._known[channel]
+            kept.missed = False
+            del self._lacking[channel]
+            self._missed.pop(channel, None)
             if run is None:
                 continue
-            left -= 1
-            origin = self._origins[channel.source]
-            frames = [unpack(frame) for frame in opening(channel, store)]
+            first, *others = self._told(channel, opening(channel, store))
             told[run] = [one for one in told.get(run, ()) if one.key != kept.key]
-            told[run] += [
-                Told(kept.key, one.kind, one.seq, bytes(one.payload.obj), origin, anew=not at)
-                for at, one in enumerate(frames) if one.kind != Kind.PONG
-            ]
+            told[run] += [first._replace(anew=True), *others]
+
+    def _told(self, channel: Channel, frames: Sequence[bytes]) -> list[Told]:
+        key, origin = self._known[channel].key, self._origins[channel.source]
+        found = [unpack(frame) for frame in frames]
+        return [
+            Told(key, one.kind, one.seq, bytes(one.payload.obj), origin)
+            for one in found if one.kind != Kind.PONG
+        ]
 
 
 def _repeats(channel: Channel, kept: _Kept, entry: Entry) -> bool:

@@ -34,7 +34,7 @@ RECENT_BYTES = 48 << 20
 def keep(engine: Engine, channels: Channels, folder: Path, limits: Limits) -> Keeper:
     """Have all that goes through `channels` written to `folder` from now on."""
     writer = Writer(folder, limits, engine.clock)
-    keeper = Keeper(writer, [state.name for state in engine.source_states])
+    keeper = Keeper(writer, channels.log, [state.name for state in engine.source_states])
     channels.log.hear = keeper.hear
     assert isinstance(engine.store, PublishedStore)
     engine.store.keeper = keeper

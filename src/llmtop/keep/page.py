@@ -51,8 +51,8 @@ class Known:
     """Folded history is still welcome: nothing of it was there before, and no DATA came yet."""
     events: int = 0
     """The newest EVENT."""
-    counted: float = -1.0
-    """Unix seconds of the newest look that was there when the file was opened."""
+    counted: dict[int, float] = field(default_factory=dict)
+    """When the newest look of a bucketed series ended, in unix seconds, by sid."""
     saved: tuple[str, str, bytes | None] = ("", "", None)
     """HELLO, DEFS and BYE as the file has them."""
 
@@ -108,9 +108,10 @@ class Page:
             known.events = told.seq
             self._said.append((known.number, told.kind, told.seq, told.frame))
         elif told.kind == Kind.COUNTS:
-            stop = COUNTS.unpack_from(told.frame, HEADER.size)[2]
-            if stop > known.counted + 1e-6:
-                self._said.append((known.number, told.kind, round(stop * 1e6), told.frame))
+            sid, _, stop, _ = COUNTS.unpack_from(told.frame, HEADER.size)
+            if stop > known.counted.get(sid, -1.0):
+                known.counted[sid] = stop
+                self._said.append((known.number, told.kind, 0, told.frame))
         elif told.kind == Kind.BUCKETS and known.historic:
             self._rows.setdefault(known.number, []).append(told.frame[HEADER.size :])
         elif told.kind == Kind.HIST and known.historic:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from llmtop.keep.limits import Limits
 from llmtop.keep.page import Told
 from llmtop.keep.room import make_room
 from llmtop.keep.trim import trim, trim_said
+from llmtop.wire import Kind
 
 WAITING_BYTES = 32 << 20
 """What waits for a disk that is slow or full: seven seconds of 1000 ranks, hours of one run."""
@@ -44,6 +45,8 @@ class Sheet:
     """Its number in the store."""
     summary: dict[str, Any]
     told: Sequence[Told]
+    oldest: Mapping[str, int] = field(default_factory=dict)
+    """Of sessions that go on after something was missed: the seq of the first DATA in `told`."""
 
     @property
     def bytes(self) -> int:
@@ -71,6 +74,8 @@ class Writer:
         """Runs that another monitor writes."""
         self.missed: deque[str] = deque()
         """Keys of sessions of which something was not written."""
+        self.lacking: deque[str] = deque()
+        """Keys of sessions that cannot go on in their files, or have none: to be told whole."""
         self._folder, self._limits, self._clock = folder, limits, clock
         self._sheets: deque[Sheet] = deque()
         self._put = self._taken = 0
@@ -159,11 +164,12 @@ class Writer:
         if opened is None:
             return
         opened.used = now
+        told = self._fitting(opened.book, sheet)
         try:
-            if not opened.book.write(sheet.told, sheet.summary):
+            if not opened.book.write(told, sheet.summary):
                 return
             opened.writes += 1
-            self._index.update((one.key, run) for one in sheet.told)
+            self._index.update((one.key, run) for one in told)
             trim(opened.book, self._limits.size // max(SHARE, 2 * len(self._open)))
             if opened.writes % SAID_WRITES == 0:
                 trim_said(opened.book)
@@ -172,6 +178,19 @@ class Writer:
         except sqlite3.DatabaseError:
             self._shut(run)
             self._leave(run, sheet)
+
+    def _fitting(self, book: Book, sheet: Sheet) -> Sequence[Told]:
+        """Return what of a sheet the file can take: of no session that began without it."""
+        begun = {one.key for one in sheet.told if one.kind == Kind.HELLO} - sheet.oldest.keys()
+        lacking = {one.key for one in sheet.told} - book.sessions.keys() - begun
+        lacking |= {
+            key for key, seq in sheet.oldest.items()
+            if key in book.sessions and book.sessions[key].next < seq
+        }  # fmt: skip
+        if not lacking:
+            return sheet.told
+        self.lacking.extend(lacking)
+        return [one for one in sheet.told if one.key not in lacking]
 
     def _miss(self, sheet: Sheet) -> None:
         self.missed.extend({one.key for one in sheet.told})
