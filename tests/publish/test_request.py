@@ -283,6 +283,19 @@ def test_how_many_run_is_told_while_it_stands_still(rendezvous: Path) -> None:
         thread.join()
 
 
+def test_a_run_that_is_over_tells_no_more_of_its_open_requests(
+    rendezvous: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = llmtop.init("server", phase="serve")
+    request = run.request()
+    run.finish()
+    monkeypatch.setattr(module, "time", lambda: 1e12)
+    for pulse in run._inbox.pulses:
+        pulse()
+    assert not run._inbox.items, "what is queued after the farewell would be waited for"
+    request.end()
+
+
 def test_two_first_requests_at_once_share_the_series(
     rendezvous: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

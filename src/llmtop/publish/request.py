@@ -52,7 +52,7 @@ class Requests:
             "error": run.counter("errors"), "cancelled": run.counter("cancelled", "requests"),
         }  # fmt: skip
         self._running, self._waiting = run.gauge("requests_running"), run.gauge("requests_waiting")
-        self._append = inbox.append
+        self._inbox = inbox
         self._begin()
         inbox.pulses.append(self.pulse)
 
@@ -62,6 +62,7 @@ class Requests:
         self._queued = 0
         self._told: dict[Gauge, int] = {}
         self._pulsed = 0.0
+        self._over = False
         # Collecting garbage under the lock can end a forgotten request in the same thread.
         self._lock = threading.RLock()
 
@@ -80,17 +81,17 @@ class Requests:
                     gauge.set(float(there))
 
     def pulse(self) -> None:
-        """Queue how many run and wait now; the thread calls it."""
-        if self._pid != os.getpid():
+        """Queue how many run and wait now; the thread calls it, once more when the run is over."""
+        if self._pid != os.getpid() or self._over:
             return
-        at = time()
+        at, self._over = time(), not self._inbox.room
         with self._lock:
-            still = bool(self._open) and at - self._pulsed >= STILL_SECONDS
+            still = bool(self._open) and not self._over and at - self._pulsed >= STILL_SECONDS
             for gauge, there in self._now():
                 told = self._told.get(gauge)
                 if told is not None and (still or there != told):
                     self._told[gauge], self._pulsed = there, at
-                    self._append((at, None, float(there), gauge))
+                    self._inbox.append((at, None, float(there), gauge))
 
     def _now(self) -> tuple[tuple[Gauge, int], tuple[Gauge, int]]:
         return (self._waiting, self._queued), (self._running, len(self._open) - self._queued)
