@@ -62,7 +62,7 @@ def test_a_thousand_ranks_have_a_cell_each_where_there_is_room() -> None:
 def test_in_a_cell_of_several_the_worst_is_seen_and_a_missing_one_not_hidden() -> None:
     world = fleet(56, absent=200)
     rows = [plain([row]) for row in ranks.frame(world.scene(), Size(60, 3))]
-    assert "8 ranks a cell" in rows[0]
+    assert "8 a cell" in rows[0]
     assert rows[1].split()[2:] == ["■■●■■▼■···", "··········", "··········", "··"]
 
 

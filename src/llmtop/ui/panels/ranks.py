@@ -28,6 +28,9 @@ SHARE, MOST_LINES, FEWEST_LINES = 4, 12, 1
 """The panel takes a quarter of the height at most."""
 WORTH_TELLING = 0.05
 """How far a speed must be from the median's to be told."""
+OF_MEDIAN = " the median's time"
+BRIEF = 90
+"""Panels narrower than this say less of the slowest rank, but say it."""
 NARROW = 140
 """Panels narrower than this have no room for both a rank and the keys that lead to others."""
 AT_ONCE = 3.0
@@ -95,9 +98,9 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     cells = _strip(scene, size.width, size.height - AROUND)
     state = dict(zip(known.rank.tolist(), known.state.tolist(), strict=True))
     body = [_row(cells, row, state, scene.view.rank) for row in cells.rows]
-    room = size.width - 1
+    room, brief = size.width - 1, size.width < BRIEF
     return [
-        spread([(" ", "blank"), *_summary(run, known)], _scale(run, cells), room),
+        spread([(" ", "blank"), *_summary(run, known, brief)], _scale(run, cells, brief), room),
         *body,
         spread([(" ", "blank"), *_one(run, known, scene)], _hint(scene, size), room),
     ]
@@ -119,7 +122,7 @@ def _row(cells: Strip, row: Sequence[Block], state: dict[int, int], chosen: int 
     return tuple(out[:-1])
 
 
-def _summary(run: StoreRun, known: Fleet) -> list[Run]:
+def _summary(run: StoreRun, known: Fleet, brief: bool) -> list[Run]:
     """Return how many ranks live, and what is wrong with the others."""
     from llmtop.rules.fleet import ALIVE, LIVE, SLOWER, STALE
 
@@ -133,23 +136,24 @@ def _summary(run: StoreRun, known: Fleet) -> list[Run]:
         if state == STALE:
             since = float(known.silent[known.state == STALE].max())
             out.append((f" {format_duration(since)}", role))
-    return [*out, *_slowest(known), *clock_off(run)]
+    return [*out, *_slowest(known, brief), *clock_off(run)]
 
 
-def _slowest(known: Fleet) -> list[Run]:
+def _slowest(known: Fleet, brief: bool) -> list[Run]:
     rank = known.slowest
     if rank is None:
         return []
     at = int(known.rank.searchsorted(rank))
     told = [part for part in (_pace(float(known.speed[at])), _behind(known, at)) if part]
-    return [("  slowest ", "dim"), (str(rank), "text"), (f" {', '.join(told)}", "dim")]
+    words = told[0].removesuffix(OF_MEDIAN) if brief and told else ", ".join(told)
+    return [("  slowest ", "dim"), (str(rank), "text"), (f" {words}", "dim")]
 
 
 def _pace(speed: float) -> str:
     """Return how a speed compares, "" where that is not known."""
     if not 0 < speed < float("inf") or abs(speed - 1) < WORTH_TELLING:
         return ""
-    return f"{1 / speed:.2g}x the median's time"
+    return f"{1 / speed:.2g}x{OF_MEDIAN}"
 
 
 def _behind(known: Fleet, at: int) -> str:
@@ -172,10 +176,10 @@ def _ahead(seconds: float) -> str:
     return f"{abs(seconds):.1f} s {'ahead' if seconds > 0 else 'behind'}"
 
 
-def _scale(run: StoreRun, cells: Strip) -> list[Run]:
+def _scale(run: StoreRun, cells: Strip, brief: bool) -> list[Run]:
     """Return what a cell stands for where it is more than a rank, else how many hosts there are."""
     if cells.each > 1:
-        return [(f"{cells.each}", "text"), (" ranks a cell ", "dim")]
+        return [(f"{cells.each}", "text"), (" a cell" if brief else " ranks a cell ", "dim")]
     count = len({seen.host for seen in run.ranks.values()})
     return [(f"{count:,}", "text"), (" hosts ", "dim")] if count > 1 else []
 
