@@ -10,6 +10,7 @@ import pytest
 from scenes import T0, World, serving, training
 
 from llmtop.samples import Batch, Bucketed, RunInfo, SeriesInfo
+from llmtop.text import render_text
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box
 from llmtop.ui.panels import absent, chart, heatmap, runs, server, unserved
@@ -173,8 +174,19 @@ def test_percentiles_from_buckets_are_marked_as_estimates() -> None:
     world = World()
     scraped(world, [5, 3, 1, 1, 0, 0])
     head = plain(chart.frame(TTFT, world.scene(screen="serve"), Size(90, 12))[:1])
-    assert "p50 ≈100 ms" in head
+    assert "p90 ≈500 ms" in head
     assert "p99 ≈" in head
+
+
+def test_a_percentile_in_a_wide_bucket_is_told_by_its_bounds() -> None:
+    world = World()
+    scraped(world, [6, 0, 0, 0, 4, 0])
+    scene = world.scene(screen="serve")
+    head = plain(chart.frame(TTFT, scene, Size(90, 12))[:1])
+    assert "p50 <100 ms  p90 1..30 s  p99 1..30 s  mean 1.00 s" in head
+    assert "<30.0 s" in plain(runs.frame(world.scene(), Size(160, 8)))
+    said = render_text(world.store, scene.now, 120)
+    assert re.search(r"ttft_seconds +<100 ms +1\.00 s\.\.30\.0 s +1\.00 s\.\.30\.0 s", said), said
 
 
 def test_a_percentile_beyond_the_last_bound_is_at_least_that() -> None:

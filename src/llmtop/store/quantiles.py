@@ -17,6 +17,8 @@ from llmtop.store.histogram import ORDERS, Slice, value_of_orders
 from llmtop.store.points import changes
 
 _SIGN = np.uint32(1 << 31)
+WIDE = 2.0
+"""Times its lower bound that a bucket's upper one may be before the bounds are told instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ class Quantiles:
     """Of a histogram: lower bounds of the buckets the quantiles lie in."""
     high: F8 | None = None
     """Upper bounds; infinity for the open one: the quantile is at least its value."""
+
+    def bucket(self, place: int) -> tuple[float, float] | None:
+        """Return the bounds of a bucket so wide that a value in between would be a guess.
+
+        None where the quantile at `place` is told well enough by its value, or at least by that.
+        """
+        if self.low is None or self.high is None:
+            return None
+        low, high = float(self.low[place]), float(self.high[place])
+        return (low, high) if high > max(WIDE * low, 0.0) and high < np.inf else None
 
 
 def of_values(values: F8, qs: Sequence[float], *, exact: bool) -> Quantiles:

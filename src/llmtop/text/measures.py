@@ -108,6 +108,9 @@ def _worst(found: Sequence[Quantiles], place: int, unit: str) -> str:
             part.high is not None and math.isinf(part.high[place]) for part in scraped
         )
         sign = OPEN if open_ended else SCRAPED
+        if len(found) == 1 and (bucket := found[0].bucket(place)) is not None:
+            low, high = (_text(bound, unit) for bound in bucket)
+            return f"{low}..{high}" if bucket[0] > 0 else f"<{high}"
     return sign + _text(value, unit)
 
 

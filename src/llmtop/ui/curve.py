@@ -31,6 +31,8 @@ class Curve:
     mark: str = ""
     """Of the newest value: "≈" estimated from a server's buckets, "≥" beyond them, "~" our own;
     "sum " of all ranks."""
+    bucket: tuple[float, float] | None = None
+    """Of an estimate: the bounds it lies between, where those are far apart."""
     mean: float = float("nan")
     """Of the observations that the newest percentiles are of."""
     spread: tuple[float, float] | None = None

@@ -87,15 +87,17 @@ def _percentiles(series: Series, grid: Grid) -> list[Curve]:
     found = []
     about = "≈" if now.method == "histogram" else "" if now.exact else "~"
     beyond = np.isinf(now.high) if now.high is not None else np.zeros(len(QUANTILES), bool)
-    for q, row, value, over, (colour, faint) in zip(
+    for place, (q, row, value, over, (colour, faint)) in enumerate(zip(
         QUANTILES, table, now.values, beyond, SHADES, strict=True
-    ):
+    )):  # fmt: skip
         need = LEAST_OBSERVED.get(q, 1)
         line = np.repeat(np.where(seen >= need, row, np.nan), stretch)[: grid.count]
         line[~np.isfinite(columns.mean)] = np.nan
         found.append(Curve(f"p{q * 100:g}", colour, _through(line), faint=faint,
                            latest=float(value) * factor if now.n >= need else np.nan,
-                           mark="≥" if over else about, mean=now.mean * factor))
+                           mark="≥" if over else about,
+                           bucket=now.bucket(place) if series.unit == "seconds" else None,
+                           mean=now.mean * factor))
     # History that came folded has no percentiles in time, but minimum and maximum.
     bare = np.isnan(found[0].line) | (seen.sum() < FEWEST_OBSERVED)
     found[0] = replace(found[0], low=np.where(bare, columns.low, np.nan) * factor,

@@ -18,6 +18,7 @@ MOST_VALUES = 3
 SMOOTHING_FROM = 60
 """Titles narrower than this have no room to say how the line was smoothed."""
 MEDIAN = "median"
+SECONDS = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
 WINDOW: Run = ("   5 min", "dim")
 BORDER_CELLS = 10
 """Cells of a title row that are corners, spaces and a bit of hairline."""
@@ -89,11 +90,20 @@ def _value(
             yield "● ", f"{'raw' if curve.faint else 'series'}-{curve.colour % 6 + 1}"
         if any(curve is one for one in named):
             yield f"{short_name(curve.name).removesuffix(' ' + spec.title)} ", "dim"
-    if curve.mark and cursor is None and value is not None:
+    if curve.bucket is not None and cursor is None and value is not None:
+        number, unit = _bounds(curve.bucket)
+    elif curve.mark and cursor is None and value is not None:
         yield curve.mark, "dim"
     yield number, "bright"
     if unit and (len(shown) == 1 or curve is shown[-1] or spec.unit == "seconds"):
         yield f" {unit}", "dim"
+
+
+def _bounds(bucket: tuple[float, float]) -> tuple[str, str]:
+    """Return the bounds of a latency as text and unit."""
+    low, high = bucket
+    scale, unit = next((one for one in SECONDS if high * one[0] >= 1), SECONDS[-1])
+    return (f"{low * scale:.3g}..{high * scale:.3g}" if low > 0 else f"<{high * scale:.3g}"), unit
 
 
 def _spread(spec: ChartSpec, curve: Curve, cursor: int | None) -> Iterator[Run]:

@@ -78,6 +78,8 @@ def _quantile(run: StoreRun, q: float) -> str:
             scraped = found.method == "histogram"
             if found.n < (LEAST_OBSERVED.get(q, 1) if scraped else 1):
                 return MISSING
+            if (bucket := found.bucket(0)) is not None:
+                return "<" + format_seconds(bucket[1])
             # A server's own buckets make estimates, and have a last one.
             beyond = found.high is not None and np.isinf(found.high[0])
             mark = "≥" if beyond else "≈" if scraped else "" if found.exact else "~"
