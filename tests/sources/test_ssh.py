@@ -59,7 +59,8 @@ class Remote:
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host",
             f"AuthorizedKeysFile {folder}/authorized", "StrictModes no", "UsePAM no",
             "PasswordAuthentication no", "PermitRootLogin yes", "PidFile none",
-            f"SetEnv LLMTOP_DIR={self.rendezvous}", *settings, "",
+            f"SetEnv LLMTOP_DIR={self.rendezvous} PATH={folder}/bin:/usr/bin:/bin",
+            *settings, "",
         ]))  # fmt: skip
         client = folder / "ssh_config"
         client.write_text(
@@ -158,6 +159,46 @@ def test_runs_there_are_seen_here_again_after_a_break_and_nothing_is_left(remote
         engine.stop()
         script.kill()
         script.communicate()
+
+
+def machine_points(engine: Engine) -> int:
+    return sum(series.n for run in engine.store.runs if run.is_host
+               for series in run.find("host_cpu_utilization"))
+
+
+@real
+def test_a_llmtop_there_tells_of_the_machine_and_ends_with_the_connection(remote) -> None:
+    host = remote()
+    there = host.folder / "bin" / "llmtop"
+    there.parent.mkdir()
+    there.write_text(f"#!/bin/sh\necho $$ >>{host.folder}/pids\n"
+                     f"exec {sys.executable} -m llmtop \"$@\"\n")
+    there.chmod(0o700)
+    source = Ssh(host.address, clock=SystemClock(), program=host.program)
+    source.connect()
+    engine = Engine(Store(), [source, *source.beside], SystemClock())
+    engine.start()
+    script = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], text=True, stdin=subprocess.PIPE,
+        env={**os.environ, "LLMTOP_DIR": str(host.rendezvous)},
+    )  # fmt: skip
+    try:
+        script.stdin.write("30\n")
+        script.stdin.flush()
+        until(lambda: machine_points(engine) > 1, engine)
+        os.kill(source._tunnel._process.pid, signal.SIGKILL)
+        until(lambda: engine.source_states[0].state == "lost", engine)
+        before = machine_points(engine)
+        until(lambda: source._tunnel.machine and machine_points(engine) > before, engine)
+        assert sorted(run.name for run in engine.store.runs) == ["far", socket.gethostname()]
+    finally:
+        engine.stop()
+        script.kill()
+        script.communicate()
+    pids = [int(pid) for pid in (host.folder / "pids").read_text().split()]
+    assert len(pids) == 2
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    until(lambda: list(Path("/tmp").glob(".llmtop-*.d")) == [])
 
 
 @real

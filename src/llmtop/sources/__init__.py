@@ -99,9 +99,11 @@ def open_sources(
 
     paths = [text for text in texts if text != "-" and "://" not in text]
     links = {text: text.partition("://")[0].lower() for text in texts if "://" in text}
-    sources: list[Source] = [
-        open_source(text, clock) for text, scheme in links.items() if scheme not in WEB
-    ]
+    sources: list[Source] = []
+    for text, scheme in links.items():
+        if scheme not in WEB:
+            sources.append(open_source(text, clock))
+            sources += getattr(sources[-1], "beside", ())
     if servers := [text for text, scheme in links.items() if scheme in WEB]:
         sources.append(_servers(servers, clock, settings))
     if "-" in texts:

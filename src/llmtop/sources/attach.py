@@ -51,8 +51,13 @@ class Attach:
     longest_pause = 2.0
     """A laptop that is back on the network is not to wait."""
 
-    def __init__(self, text: str, *, clock: Clock) -> None:
+    def __init__(self, text: str, *, clock: Clock, name: str = "") -> None:
         """Attach to "tcp://host:port", "tcp://host:port?key=..." or "ipc://path".
+
+        Args:
+            text: the address.
+            clock: the clock.
+            name: what it is called, by default its address.
 
         Raises:
             UsageError: it is no such address, or the key in it is none.
@@ -60,8 +65,8 @@ class Attach:
         self.address, self._key = keys.split(text)
         if not PLACE.fullmatch(self.address):
             raise UsageError(f"{text!r} is no address; write tcp://host:7788")
-        self.name = self.address
-        self.intake = Intake(clock, self.address)
+        self.name = name or self.address
+        self.intake = Intake(clock, self.name)
         self._clock = clock
         self._offset = Offset()
         self._heard = self._asked = self._greeted = 0.0

@@ -14,6 +14,7 @@ from llmtop.clock import Clock
 from llmtop.errors import SourceError, UsageError
 from llmtop.samples import Batch
 from llmtop.sources.hub import Hub
+from llmtop.sources.machine import Machine
 from llmtop.sources.tunnel import Tunnel
 
 SCHEME = "ssh://"
@@ -39,8 +40,12 @@ class Ssh(Hub):
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         super().__init__(folder, clock=clock, source=destination)
         self.name = destination
-        path = self._new_path(folder)
-        self._tunnel = Tunnel(SCHEME + destination, str(path), program)
+        machine = folder / "machine.sock"
+        self._tunnel = Tunnel(
+            SCHEME + destination, str(self._new_path(folder)), str(machine), program
+        )
+        self.beside = (Machine(self._tunnel, machine, destination, clock),)
+        """What is to be watched, too: the machine itself."""
 
     def connect(self) -> None:
         """Connect now, while ssh may still ask for a password on the terminal.

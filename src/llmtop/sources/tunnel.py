@@ -4,6 +4,9 @@ One connection does it all, so that a password is asked for once. ssh makes the 
 a name of its own in /tmp (who the user is there, and so the directory, is not known before); the
 command it runs there moves it into the directory, says so, and waits. When this side goes, however
 it goes, that command's stdin ends, and it takes the socket away.
+
+Where llmtop is installed there, the same command runs a `llmtop serve` in a directory of its own,
+in which no run will look: it knows that machine and its devices, and nothing that comes twice.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 from llmtop.errors import SourceError
@@ -27,15 +31,25 @@ it; whether ours stands, the command there sees."""
 READY = b"llmtop ready"
 REFUSED = b"llmtop refused"
 WRONG = b"llmtop directory"
+MACHINE = b"llmtop machine"
+ALONE = b"llmtop alone"
 COMMAND = (
     "exec sh -c '"
     "d=${LLMTOP_DIR:-/tmp/llmtop-$(id -u)}; f=/tmp/.llmtop-NAME.sock; s=$d/mon-ssh-NAME.sock; "
-    "c() { rm -f \"$s\" \"$f\"; }; trap c 0; trap \"exit 0\" HUP INT TERM PIPE; "
+    "m=/tmp/.llmtop-NAME.d; p=; PATH=$PATH:$HOME/.local/bin; "
+    "c() { [ -z \"$p\" ] || { kill $p; wait $p; rm -rf \"$m\"; }; rm -f \"$s\" \"$f\"; }; "
+    "trap c 0; trap \"exit 0\" HUP INT TERM PIPE; "
     "umask 077; mkdir -p \"$d\"; "
     "[ -S \"$f\" ] || { echo llmtop refused; exit 3; }; "
     "[ -O \"$d\" ] && [ ! -h \"$d\" ] && mv \"$f\" \"$s\" || { echo llmtop directory \"$d\"; "
     "exit 3; }; "
-    "echo llmtop ready; cat >/dev/null'"
+    "echo llmtop ready; w=alone; "
+    "if command -v llmtop >/dev/null && mkdir \"$m\"; then "
+    "LLMTOP_DIR=$m llmtop serve --state \"\" --no-discover </dev/null >/dev/null 2>&1 & p=$!; n=0; "
+    "while [ $n -lt 50 ] && kill -0 $p; do n=$((n+1)); for x in \"$m\"/serve-*.sock; do "
+    "[ -S \"$x\" ] && ln -s \"$x\" \"$m/machine.sock\" && w=machine && n=50; done; "
+    "[ $n = 50 ] || sleep 0.1; done; fi 2>/dev/null; "
+    "echo llmtop $w; cat >/dev/null'"
 )
 """For sh, whatever shell the user has there; NAME is the connection's own."""
 ANSWER_SECONDS = 120.0
@@ -53,9 +67,15 @@ MAX_LINE = 1000
 class Tunnel:
     """One connection."""
 
-    def __init__(self, destination: str, socket: str, program: Sequence[str]) -> None:
-        """Connect `socket`, a path here, with `destination`, by the ssh that `program` starts."""
-        self._destination, self._socket = destination, socket
+    def __init__(
+        self, destination: str, socket: str, machine: str, program: Sequence[str]
+    ) -> None:
+        """Connect `socket`, a path here, with `destination`, by the ssh that `program` starts.
+
+        `machine` is the path here at which the llmtop there is, if there is one.
+        """
+        self._destination, self._socket, self._machine = destination, socket, machine
+        self._answer: _Answer | None = None
         self._program = tuple(program)
         self._process: subprocess.Popen[bytes] | None = None
         self._said: deque[str] = deque(maxlen=MAX_LINES)
@@ -70,9 +90,12 @@ class Tunnel:
             SourceError: it could not; the text is ssh's own, or says what the host refuses.
         """
         name = secrets.token_hex(6)
+        # ssh does not take the place of a socket that an ssh before it has left.
+        Path(self._machine).unlink(missing_ok=True)
         argv = [
             *self._program, *OPTIONS, *(() if ask else ("-o", "BatchMode=yes")),
-            "-R", f"/tmp/.llmtop-{name}.sock:{self._socket}", "--", self._destination,
+            "-R", f"/tmp/.llmtop-{name}.sock:{self._socket}",
+            "-L", f"{self._machine}:/tmp/.llmtop-{name}.d/machine.sock", "--", self._destination,
             COMMAND.replace("NAME", name),
         ]  # fmt: skip
         try:
@@ -86,7 +109,7 @@ class Tunnel:
         self._said.clear()
         listening = threading.Thread(target=self._listen, args=(process.stderr,), daemon=True)
         listening.start()
-        answer = _Answer(process.stdout)
+        answer = self._answer = _Answer(process.stdout)
         word = answer.wait(ANSWER_SECONDS if ask else BATCH_SECONDS)
         if word.startswith(READY):
             return
@@ -98,6 +121,11 @@ class Tunnel:
     def alive(self) -> bool:
         """Whether the connection stands."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def machine(self) -> bool | None:
+        """Whether a llmtop there tells of the machine; None as long as that is not known."""
+        return self._answer.machine if self.alive and self._answer is not None else False
 
     def reason(self) -> str:
         """Return why the connection ended."""
@@ -140,16 +168,18 @@ class Tunnel:
 
 
 class _Answer:
-    """The first line of the command there that is meant for llmtop; a login may print others."""
+    """The lines of the command there that are meant for llmtop; a login may print others."""
 
     def __init__(self, stdout: IO[bytes] | None) -> None:
+        self.machine: bool | None = None
+        """Whether there is a llmtop there; None as long as that was not said."""
         self._stdout = stdout
         self._word = b""
         self._known = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
     def wait(self, seconds: float) -> bytes:
-        """Return the line, empty if the connection ended before or it took too long."""
+        """Return the first line, empty if the connection ended before or it took too long."""
         self._known.wait(seconds)
         return self._word
 
@@ -161,5 +191,8 @@ class _Answer:
             if line.startswith((READY, REFUSED, WRONG)) and not self._word:
                 self._word = line
                 self._known.set()
+            elif line.startswith((MACHINE, ALONE)):
+                self.machine = line.startswith(MACHINE)
         stdout.close()
+        self.machine = bool(self.machine)
         self._known.set()
