@@ -91,6 +91,7 @@ def test_kinds_have_what_is_theirs() -> None:
     np.testing.assert_allclose([ttft[q] for q in ("p50", "p90", "p99")], [0.5, 0.9, 0.99])
     assert requests["total"] == 5.0
     assert "p50" not in requests
+    assert ttft["method"] == "exact"
     assert "total" not in ttft
 
 

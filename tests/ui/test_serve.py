@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 from scenes import T0, World, serving, training
 
 from llmtop.samples import Batch, Bucketed, RunInfo, SeriesInfo
-from llmtop.text import render_text
+from llmtop.text import render_json, render_text
 from llmtop.ui.board import Placed
 from llmtop.ui.layout import Box
 from llmtop.ui.panels import absent, chart, heatmap, runs, server, unserved
@@ -185,6 +186,10 @@ def test_a_percentile_in_a_wide_bucket_is_told_by_its_bounds() -> None:
     head = plain(chart.frame(TTFT, scene, Size(90, 12))[:1])
     assert "p50 <100 ms  p90 1..30 s  p99 1..30 s  mean 1.00 s" in head
     assert "<30.0 s" in plain(runs.frame(world.scene(), Size(160, 8)))
+    (box,) = json.loads(render_json(world.store, ()))["runs"]
+    told = box["series"][0]
+    assert told["method"] == "histogram"
+    assert told["bounds"] == {"p50": [0.0, 0.1], "p90": [1.0, 30.0], "p99": [1.0, 30.0]}
     said = render_text(world.store, scene.now, 120)
     assert re.search(r"ttft_seconds +<100 ms +1\.00 s\.\.30\.0 s +1\.00 s\.\.30\.0 s", said), said
 

@@ -71,7 +71,7 @@ def _plain(value: object) -> Any:
 
 
 def _series(series: Series) -> dict[str, Any]:
-    out = {
+    out: dict[str, Any] = {
         "name": series.name,
         "metric": series.metric.name if series.metric else None,
         "rank": series.rank,
@@ -89,8 +89,14 @@ def _series(series: Series) -> dict[str, Any]:
     if series.kind == "counter":
         out["total"] = _number(series.sum)
     if series.kind == "distribution":
-        values = series.quantiles(list(QUANTILES.values())).values.tolist()
-        out.update(zip(QUANTILES, map(_known, values), strict=True))
+        found = series.quantiles(list(QUANTILES.values()))
+        out.update(zip(QUANTILES, map(_known, found.values.tolist()), strict=True))
+        out["method"] = "exact" if found.exact else found.method
+        if found.low is not None and found.high is not None:
+            out["bounds"] = {
+                q: [_known(low), _known(high)] for q, low, high in
+                zip(QUANTILES, found.low.tolist(), found.high.tolist(), strict=True)
+            }
     return out
 
 
