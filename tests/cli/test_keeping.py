@@ -27,7 +27,7 @@ from llmtop.keep.source import Kept
 from llmtop.store import Store
 from llmtop.wire import Kind, unpack
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 TRAIN = """
 import sys, llmtop
 run = llmtop.init(sys.argv[1])

@@ -15,6 +15,7 @@ from llmtop.keep import writer as writers
 from llmtop.keep.folder import paths
 from llmtop.keep.keeper import Keeper
 from llmtop.keep.limits import Limits
+from llmtop.keep.listing import list_runs
 from llmtop.keep.page import Told
 from llmtop.keep.writer import Writer
 from llmtop.relay.channels import Channels
@@ -89,13 +90,29 @@ def test_what_there_was_no_room_for_is_there_in_the_end(
     place.unlink()
     monitor.until_written()
     monitor.hear(data(7, 100, points(100)), bye(7))
-    monitor.keeper.close(monitor.store)
+    monitor.keeper.close(monitor.store, monitor.clock.time())
     [path] = paths(place / "runs")
     [run] = loaded(path).runs
     [loss] = run.find("loss")
     assert (run.state, loss.n, loss.last.step) == ("finished", 10_100, 10_099)
     assert [one.text for one in run.events] == ["half"]
     assert (Kind.BUCKETS in kinds(path)) == folded
+
+
+def test_a_list_tells_of_the_newest_there_is_however_seldom_states_are_looked_at(
+    tmp_path: Path,
+) -> None:
+    monitor = Monitor(tmp_path)
+    monitor.store.state_seconds = 0.05
+    monitor.hear(hello(7), defs(7, "loss"))
+    for seq in range(20):
+        monitor.hear(data(7, seq, points(seq)))
+    time.sleep(0.06)
+    monitor.hear()
+    monitor.until_written()
+    [run] = list_runs(tmp_path)
+    assert run.steps == 1999
+    monitor.keeper.close(monitor.store, monitor.clock.time())
 
 
 def test_a_log_file_that_is_read_again_takes_its_own_place(tmp_path: Path) -> None:
@@ -106,7 +123,7 @@ def test_a_log_file_that_is_read_again_takes_its_own_place(tmp_path: Path) -> No
         samples = Samples(np.zeros(steps, np.uint32), 1e9 + at, at, at * 2.0)
         monitor.apply(Batch(runs=(info,), series=(SeriesInfo(0, info.key, "loss"),)))
         monitor.apply(Batch(samples=samples, events=(Event(info.key, 1e9, "info", "saved"),)))
-        monitor.keeper.close(monitor.store)
+        monitor.keeper.close(monitor.store, monitor.clock.time())
     [path] = paths(tmp_path)
     [run] = loaded(path).runs
     [loss] = run.find("loss")

@@ -78,7 +78,7 @@ def remembering(
     pass_on(sources)
     engine = Engine(store, sources, clock, alerts)
     keeper = keep(engine, channels, folder(options), limits())
-    options.close = lambda: keeper.close(store)
+    options.close = lambda: keeper.close(store, clock.time())
     return engine
 
 
@@ -103,4 +103,4 @@ def keeping(options: argparse.Namespace, relay: Relay, hubs: Iterable[object]) -
     try:
         yield
     finally:
-        keeper.close(engine.store)
+        keeper.close(engine.store, engine.clock.time())

@@ -87,9 +87,11 @@ class Keeper:
             else:
                 self._writer.missed.extend(keys)
 
-    def close(self, store: Store) -> None:
-        """Write what is left, and end."""
+    def close(self, store: Store, now: float) -> None:
+        """Write what is left at `now` (unix seconds), and end."""
         self._due = float("-inf")
+        for run in store.runs:
+            run.refresh(now)
         self.turn(store, 0.0)
         self._writer.close(CLOSE_SECONDS)
 

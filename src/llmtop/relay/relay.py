@@ -69,8 +69,8 @@ class PublishedStore(Store):
         if mono - self._looked >= self.state_seconds:
             self._looked = mono
             super().tick(now)
-        if self.keeper is not None:
-            self.keeper.turn(self, mono)
+            if self.keeper is not None:
+                self.keeper.turn(self, mono)
 
 
 def pass_on(sources: Iterable[Source]) -> None:
