@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from llmtop.metrics import DEVICE
@@ -72,13 +73,20 @@ def devices(run: Run) -> list[Device]:
     named = cast("Sequence[Mapping[str, object]]", run.tags.get("devices") or ())
     facts = {str(found["key"]): found for found in named}
     series: dict[str, dict[str, Series]] = {key: {} for key in facts}
-    for one in run.series:
-        key, _, metric = one.name.rpartition("/")
-        if key and one.n and DEVICE.fullmatch(key.partition("/")[0]):
+    for key, metric, one in _of_devices(run, len(run.series)):
+        if one.n:
             series.setdefault(key, {})[metric] = one
     ordered = sorted(series, key=_order)
     return [Device(key, facts.get(key, {}), series[key]) for key in ordered
             if not facts or key in facts]
+
+
+@lru_cache(maxsize=64)
+def _of_devices(run: Run, count: int) -> tuple[tuple[str, str, Series], ...]:
+    """Return device, metric and series of a machine's first `count` series that have a device."""
+    split = [(one.name.rpartition("/"), one) for one in run.series[:count]]
+    return tuple((key, metric, one) for (key, _, metric), one in split
+                 if key and DEVICE.fullmatch(key.partition("/")[0]))
 
 
 def latest(series: Series | None, now: float) -> float | None:

@@ -40,6 +40,8 @@ END_CELLS = 9
 PICTURE_SECONDS = 3.0
 """How often a picture is drawn anew while its columns are shorter: values in numbers stand in the
 lines of the devices, each second."""
+FIRST_PICTURE_SECONDS, YOUNG_SECONDS = 1.0, 10.0
+"""How often while no more than so much is in sight."""
 LABELLED_FROM = 60
 """Cells from which the values of three or four devices stand with their numbers in a title."""
 PLAIN = ("fraction", "celsius")
@@ -121,13 +123,14 @@ def x_at(spec: Spec, scene: Scene, size: Size, cell: int) -> float | None:
 
 
 def signature(spec: Spec, scene: Scene, size: Size) -> Hashable:
-    """Return what the frame depends on: its dot columns, and which of them are complete."""
+    """Return what the frame depends on: how many pictures there have been."""
     run = scene.host
     if run is None:
         return None
     grid, _ = _place(scene, size)
-    closed = int(run.last_seen // max(grid.width, PICTURE_SECONDS))
-    return spec, run.id, grid.width, len(run.series), closed
+    young = grid.stop - grid.start < YOUNG_SECONDS
+    each = max(grid.width, FIRST_PICTURE_SECONDS if young else PICTURE_SECONDS)
+    return spec, run.id, len(run.series), each, int(run.last_seen // each)
 
 
 def _lines(spec: Spec, run: StoreRun, scene: Scene) -> list[_Line]:
