@@ -128,6 +128,10 @@ def test_a_small_terminal_shows_requests_at_once_where_there_is_no_cache() -> No
     shown = placed(scene, (80, 21))
     assert shown["queue"].box.y < 21 <= shown["kv_cache"].box.y
     assert "where requests spend their time: it has no histograms" in text(scene, shown["server"])
+    bare = world.run("bare", phase="serve", tags={"missing": {"e2e_seconds": "it is blind"}})
+    world.log(bare, "requests_running", np.full(20, 2.0))
+    other = world.scene(screen="serve", run=world.store.runs[-1].id)
+    assert "it is blind" in plain(heatmap.frame(other, Size(60, 9)))
     world.log(world.store.runs[0].name, "kv_cache_usage", np.full(20, 0.5))
     shown = placed(world.scene(screen="serve"), (80, 21))
     assert shown["kv_cache"].box.y < 21 <= shown["queue"].box.y

@@ -10,6 +10,7 @@ import numpy as np
 from llmtop.chart import Area, Grid, column_grid, nice_range, plot_area, x_ticks
 from llmtop.slo import limit_text
 from llmtop.store import density
+from llmtop.ui.panels.absent import missing
 from llmtop.ui.panels.base import Content, Scene, Size
 from llmtop.ui.panels.frame import framed, inner, is_boxed
 from llmtop.ui.rows import Row, Run, clip
@@ -54,7 +55,7 @@ def signature(scene: Scene, size: Size) -> Hashable:
     """Return what the frame depends on."""
     series = _series(scene)
     if series is None or scene.run is None:
-        return None
+        return _why(scene)
     grid, _ = _grid(scene, size)
     last = series.last
     closed = -1 if last is None else grid.column(last.time)
@@ -65,8 +66,7 @@ def frame(scene: Scene, size: Size) -> list[Row]:
     """Return the map in its frame."""
     series, shown = _series(scene), scene.shown
     if series is None or shown is None:
-        why: list[Row] = [(("no latency observed yet", "dim"),)]
-        return framed("latencies over time", (), why, size)
+        return framed("latencies over time", (), [((_why(scene), "dim"),)], size)
     name = series.metric.title if series.metric else series.name
     grid, area = _grid(scene, size)
     columns, lines = inner(size)
@@ -89,6 +89,12 @@ def frame(scene: Scene, size: Size) -> list[Row]:
                               columns))
     right: list[Run] = [(f"{table.sum():,.0f}", "bright"), (" observed", "dim")]
     return framed(f"{name} over time", right, body, size)
+
+
+def _why(scene: Scene) -> str:
+    """Return why there is no latency to show."""
+    reasons = {} if scene.run is None else missing(scene.run)
+    return reasons.get("e2e_seconds", "no latency observed yet")
 
 
 def x_at(scene: Scene, size: Size, cell: int) -> float | None:
