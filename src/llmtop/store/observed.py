@@ -32,14 +32,15 @@ def observed(
     untimed = histogram is not None and not windowed and len(histogram.timeless.orders) > 0
     if histogram is None or (complete and not untimed):
         return raw.pick(raw.time >= begin) if windowed else raw, complete
+    folded = len(raw.time) - int(table.written[series] - table.folded[series])
     if windowed:
         # Slices may be wider than the window: they only tell of what is older than the points.
         found = histogram.total(begin, float(raw.time.min(initial=np.inf)))
-        fresh = raw.pick(raw.time >= begin)
+        counted = (np.arange(len(raw.time)) < folded) & (raw.time <= found.stop)
+        fresh = raw.pick((raw.time >= begin) & ~counted)
     else:
         found = histogram.total()
-        waiting = int(table.written[series] - table.folded[series])
-        fresh = raw.pick(slice(len(raw.time) - waiting, None))
+        fresh = raw.pick(slice(folded, None))
     counts = np.bincount(orders(fresh.value[np.isfinite(fresh.value)]))
     there = np.flatnonzero(counts)
     found.add(np.inf, -np.inf, there, counts[there])
