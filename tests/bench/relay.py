@@ -29,7 +29,7 @@ from llmtop import keys
 from llmtop.clock import SystemClock
 from llmtop.engine import Engine
 from llmtop.relay.listener import Listener
-from llmtop.relay.relay import PublishedStore, Relay
+from llmtop.relay.relay import STATE_SECONDS, PublishedStore, Relay
 from llmtop.relay.zap import Guard
 from llmtop.samples import Batch
 from llmtop.sources.attach import Attach
@@ -83,7 +83,7 @@ def serve(viewers: int) -> None:
     listener = Listener(address, clock=clock, guard=Guard(pair))
     running = Relay([], [listener], clock, memory_bytes=MEMORY)
     store = Timed(running.channels, clock, memory_bytes=MEMORY)
-    store.late = []
+    store.late, store.state_seconds, store.tells = [], STATE_SECONDS, False
     running.engine.store = store
     stop = threading.Event()
     thread = threading.Thread(target=running.run, args=(stop,))

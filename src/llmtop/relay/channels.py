@@ -97,11 +97,13 @@ class Channels:
 
     def _frames(self, source: int, batch: Batch, kinds: tuple[int, ...], mono: float) -> None:
         """Put frames of wire sessions into the log, in their order."""
+        known = self.all
         for wired in batch.frames:
-            channel = self.all.get((source, wired.run)) if wired.kind in kinds else None
+            kind = wired.kind
+            channel = known.get((source, wired.run)) if kind in kinds else None
             if channel is None:
                 continue
-            if wired.kind == Kind.DATA:
+            if kind == Kind.DATA:
                 self._pass_on(channel, wired, mono)
             else:
                 self._define(channel, wired, mono)
@@ -174,12 +176,13 @@ class Channels:
             self._places[source, info.key] = channel, sid
 
     def _pass_on(self, channel: Channel, wired: WireFrame, mono: float) -> None:
+        _, kind, seq, count, data = wired
         if channel.oldest == channel.next:
-            channel.oldest = wired.seq
-        channel.next = wired.seq + 1
-        channel.records += wired.count
+            channel.oldest = seq
+        channel.next = seq + 1
+        channel.records += count
         channel.frames += 1
-        self._log(channel, Kind.DATA, wired.data, mono, wired.seq, wired.count)
+        self.log.append(Entry(channel, kind, seq, count, data, mono))
 
     def _pack(self, source: int, samples: Samples, mono: float) -> None:
         """Make DATA of the samples of sessions that have no frames."""

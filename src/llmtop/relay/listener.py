@@ -35,6 +35,7 @@ MAX_ASKED = 4096
 ASKED = (Kind.PING, Kind.REPLAY)
 """What a viewer may ask of a session; nothing that it says goes on to a publisher."""
 NOTHING = memoryview(b"")
+HELLO = bytes([Kind.HELLO])
 SILENT_SECONDS = 15.0
 """A viewer asks for the time each second; one that is silent so long is gone."""
 
@@ -104,7 +105,7 @@ class Listener(Hub):
         if not self.peers.admit(identity, data, intake.mono):
             return
         outlet = self._outlets.get(identity)
-        if outlet is None and not _is_monitor(data):
+        if outlet is None and (data[3:4] != HELLO or not _is_monitor(data)):
             intake.frame(identity, data)
             return
         try:
@@ -145,7 +146,7 @@ class Listener(Hub):
 
 def _is_monitor(data: bytes) -> bool:
     """Tell whether a frame is the HELLO of a viewer."""
-    return data[3:4] == b"\x01" and data[:2] == MAGIC and b'"role":"monitor"' in data
+    return data[3:4] == HELLO and data[:2] == MAGIC and b'"role":"monitor"' in data
 
 
 def _flush(socket: zmq.Socket[bytes], outlet: Outlet) -> bool:

@@ -104,7 +104,7 @@ class Relay:
         every = [*sources, *listeners]
         pass_on(every)
         store = PublishedStore(self.channels, clock, memory_bytes=memory_bytes)
-        store.state_seconds = STATE_SECONDS
+        store.state_seconds, store.tells = STATE_SECONDS, False
         # What numbers mean is worked out where they are looked at.
         self.engine = Engine(store, every, clock, rules=False)
 

@@ -10,6 +10,8 @@ from llmtop.sources.session import Session
 
 PING_SECONDS = 2.0
 """Between two pings of a session: the heartbeat interval of the wire."""
+CLOCK_SECONDS = 10.0
+"""The same for one that is heard anyway: it tells the time in its answer, and nothing else new."""
 QUIET_SECONDS = 1.0
 """Silence after which a local process is looked for."""
 REMOTE_SECONDS = 8.0
@@ -35,7 +37,8 @@ def watch(session: Session, now: float) -> Watch:
     silent = now - session.heard
     if session.over:
         return Watch(lost=session.sequence.gap and silent > GAP_SECONDS)
-    ping = session.wire > 0 and not session.relayed and now - session.pinged >= PING_SECONDS
+    pause = PING_SECONDS if silent >= QUIET_SECONDS else CLOCK_SECONDS
+    ping = session.wire > 0 and not session.relayed and now - session.pinged >= pause
     if ping:
         session.pinged = now
     died = _death(session, silent)

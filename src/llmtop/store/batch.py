@@ -78,7 +78,8 @@ def describe(table: SeriesTable, batch: Sorted, version: int) -> None:
     low, high = _extent(points.time, starts, ends, batch.time_falls)
     table.low_time[series] = np.minimum(table.low_time[series], low)
     table.high_time[series] = np.maximum(table.high_time[series], high)
-    table.time_mixed[series] |= batch.time_falls
+    if batch.time_falls.any():
+        table.time_mixed[series] |= batch.time_falls
     step = points.step
     known = step if step.min() >= 0 else np.where(step < 0, NO_STEP_LOW, step)
     low_step, _ = _extent(known, starts, ends, batch.step_falls | (step[ends] < 0))
@@ -86,7 +87,8 @@ def describe(table: SeriesTable, batch: Sorted, version: int) -> None:
     table.low_step[series] = np.minimum(table.low_step[series], low_step)
     table.high_step[series] = np.maximum(table.high_step[series], high_step)
     table.reached[series] = np.maximum(table.reached[series], high_step)
-    table.step_mixed[series] |= batch.step_falls
+    if batch.step_falls.any():
+        table.step_mixed[series] |= batch.step_falls
 
 
 def _falls(x: F8 | I8, starts: I8, high: F8 | I8) -> NDArray[np.bool_]:

@@ -121,8 +121,11 @@ def _grow(table: SeriesTable, series: I8, counts: I8) -> None:
     if not near.any():
         return
     limit = table.raw_limit(series)
-    full = written + counts > room
-    near &= ~full & (room < limit)
+    near &= room < limit
+    if not near.any():
+        return
+    full = near & (written + counts > room)
+    near &= ~full
     near &= np.cumsum(np.where(near, room, 0)) <= GROW_BUDGET
     need = np.where(near, 2 * room, np.minimum(written, room) + counts)
     want = np.minimum(power_of_two(need), limit)

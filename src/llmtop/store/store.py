@@ -54,6 +54,8 @@ class Store:
         """Names there was no room for; their samples are counted in overflow series."""
         self.version = 0
         """Grows with each change."""
+        self.tells = True
+        """Whether `commit` tells which series samples came of."""
         self._table = SeriesTable(memory_bytes)
         self._sessions = Sessions()
         self._attempts = Attempts(self._table, self._sessions, self._succeed)
@@ -111,12 +113,14 @@ class Store:
         Points that may be the start of a rollback wait for the next commit, for two seconds at
         most; `settle` decides them now, for a caller that will not commit again.
         """
-        changed, self._loaded = self._loaded, set()
+        changed, self._loaded = frozenset(self._loaded), set()
         if self._pending:
             with np.errstate(over="ignore", invalid="ignore"):
-                changed.update(self._append(now, settle))
+                grown = self._append(now, settle)
+            if self.tells:
+                changed = changed.union(grown.tolist()) if changed else frozenset(grown.tolist())
         self.tick(now)
-        return frozenset(changed)
+        return changed
 
     def tick(self, now: float) -> None:
         """Bring the states of runs up to date, stale ones too; `commit` calls it."""
@@ -136,8 +140,7 @@ class Store:
     def windows(self, series: I8, counts: I8) -> tuple[Points, I8]:
         """Return the last counts[i] raw points of each of some series, and how many are held.
 
-        Points of one series are together, oldest first; one call for a thousand series costs what
-        a few calls of `Series.window` do.
+        Points of one series are together, oldest first. A thousand series cost a few `window`s.
         """
         return rings.latest_of(self._table, series, counts)
 
@@ -195,10 +198,8 @@ class Store:
             number = self._table.add_overflow()
             if number < 0:
                 return UNKNOWN
-            series = Series(
-                number, run, OVERFLOW_NAME, None, "counter", "", "", None, run.attempt, False,
-                self._table,
-            )  # fmt: skip
+            series = Series(number, run, OVERFLOW_NAME, None, "counter", "", "", None, run.attempt,
+                            False, self._table)  # fmt: skip
             self.series.append(series)
             run.add(series)
             self._overflow[run.id] = number
@@ -275,7 +276,7 @@ class Store:
             histogram.merge(part.bins.astype(np.int64), part.counts.astype(np.int64))
             self._loaded.add(series)
 
-    def _append(self, now: float, settle: bool) -> list[int]:
+    def _append(self, now: float, settle: bool) -> I8:
         table = self._table
         series = np.concatenate([part[0] for part in self._pending])
         points = batches.clean(joined([part[1] for part in self._pending]), now)
@@ -289,12 +290,11 @@ class Store:
                 self._pending.append((series[held], points.pick(held)))
                 series, points = series[~held], points.pick(~held)
             if not len(series):
-                return []
+                return series
             batch = batches.sort(table, series, points)
         self.version += 1
         self.samples += len(series)
         batches.describe(table, batch, self.version)
         rings.append(table, batch.series, batch.counts, batch.points)
         self._touched |= self._attempts.note(batch.series, now)
-        changed: list[int] = batch.series.tolist()
-        return changed
+        return batch.series
