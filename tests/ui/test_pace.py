@@ -14,13 +14,15 @@ FPS = 20.0
 
 class Looking(App[None]):
     def on_mount(self) -> None:
-        self.looks = 0
+        self.looks = self.left = 0
         self.seen = asyncio.Event()
         self.pace = Pace(self, self.look, FPS)
 
-    def look(self) -> None:
+    def look(self) -> bool:
         self.looks += 1
         self.seen.set()
+        self.left -= 1
+        return self.left > 0
 
     async def next_look(self) -> None:
         await asyncio.wait_for(self.seen.wait(), 0.8)
@@ -55,6 +57,15 @@ async def test_however_much_comes_there_are_so_many_looks_a_second() -> None:
         before = app.looks
         await asyncio.sleep(4 / FPS)
         assert app.looks == before
+
+
+async def test_what_is_left_is_looked_at_next() -> None:
+    app = Looking()
+    async with app.run_test():
+        app.left = 4
+        app.pace.wake()
+        while app.looks < 4:
+            await app.next_look()
 
 
 async def test_time_passes_where_nothing_comes() -> None:

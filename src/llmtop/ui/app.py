@@ -129,10 +129,10 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.delivery is not None:
             self.delivery.close()
 
-    def tick(self) -> None:
-        """Take in what came, then redraw what it changed."""
+    def tick(self) -> bool:
+        """Take in what came, then redraw what it changed; return whether more waits."""
         if self.engine is None:
-            return
+            return False
         now = self.engine.clock.time()
         changes = self.engine.pump(now)
         tell(self, changes.alerts, now)
@@ -143,6 +143,7 @@ class LlmtopApp(CellDiffMixin, App[None]):
         if self.view.paused_at is None and mark != self._mark:
             self._mark = mark
             self.draw()
+        return changes.backlog > 0
 
     def scene(self) -> Scene | None:
         """Return what the panels draw now, or None before the engine stands."""

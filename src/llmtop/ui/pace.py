@@ -20,8 +20,8 @@ NEARLY = 0.9
 class Pace:
     """Calls `look` in the app's thread; while nothing comes the app sleeps."""
 
-    def __init__(self, app: App[Any], look: Callable[[], None], fps: float) -> None:
-        """Begin; from the app's own thread."""
+    def __init__(self, app: App[Any], look: Callable[[], bool], fps: float) -> None:
+        """Begin, from the app's own thread; `look` returns whether more waits."""
         self._app, self._look, self._least = app, look, 1 / fps
         self._loop, self._context = asyncio.get_running_loop(), copy_context()
         self._came = self._called = self._runs = False
@@ -49,7 +49,8 @@ class Pace:
     def _beat(self) -> None:
         more, self._came = self._came, False
         self._last = time.monotonic()
-        self._look()
+        if self._look():
+            self.wake()
         if self._runs and not more:
             self._runs = False
             self._timer.pause()
