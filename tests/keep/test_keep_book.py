@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keep.telling import bye, data, defs, event, hello, kinds, loaded, points_in, write
+from llmtop.clock import SystemClock
 from llmtop.errors import ConfigError
 from llmtop.keep.book import Book
 from llmtop.keep.fold import NOTHING, Points, fold
+from llmtop.keep.listing import list_runs
+from llmtop.keep.reading import frames
 from llmtop.keep.trim import trim
 from llmtop.publish.fold import LARGEST_F32 as F32
+from llmtop.sources.intake import Intake
 from llmtop.wire import Kind
 
 VALUES = st.floats(allow_nan=False)
@@ -189,6 +194,47 @@ def test_what_is_no_run_is_said_in_a_line(tmp_path: Path, damage: bytes) -> None
     path.write_bytes(damage)
     with pytest.raises(ConfigError, match=r"^\S*12345678\.run: [^\n]*$"):
         Book(path)
+
+
+@given(st.data())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_a_file_is_read_or_said_in_a_line(
+    tmp_path: Path, draw: st.DataObject
+) -> None:
+    whole, path = tmp_path / "whole.run", tmp_path / "12345678.run"
+    if not whole.exists():
+        told = [hello(1), defs(1, "0", "1", kind="distribution"), event(1, 1, "saved")]
+        told += [data(1, seq, [(0, 1.0, seq, 2.0), (1, 1.0, seq, 0.5)]) for seq in range(50)]
+        book = Book(whole, write=True)
+        book.write(told, {"name": "run", "state": "live"})
+        while trim(book, 1000):
+            pass
+        book.close()
+    content = bytearray(whole.read_bytes())
+    written = [at for at, byte in enumerate(content) if byte]
+    for at in draw.draw(st.lists(st.sampled_from(written), min_size=1, max_size=8)):
+        content[at] = draw.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    assert len(list_runs(tmp_path)) == 1
+    intake = Intake(SystemClock())
+    try:
+        book = Book(path)
+    except ConfigError:
+        return
+    with suppress(ConfigError):
+        for some in frames(book):
+            for one in some:
+                intake.frame(b"", one)
+    book.close()
+
+
+def test_what_is_no_file_is_said_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "12345678.run"
+    path.mkdir()
+    [one] = list_runs(tmp_path)
+    assert one.error.startswith(f"{path}: cannot be read: ")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Book(tmp_path / "87654321.run")
 
 
 def test_a_file_of_a_newer_llmtop_is_left_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,12 @@ PRAGMA user_version = 1;
 COMMIT;
 """
 
+DAMAGE = (
+    sqlite3.Error, struct.error, ArithmeticError, AttributeError, LookupError, RecursionError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What comes of a file in which anything may stand."""
+
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
@@ -49,7 +55,7 @@ def readable(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (sqlite3.Error, struct.error, ValueError, KeyError, TypeError, IndexError) as error:
+    except DAMAGE as error:
         text = str(error) or type(error).__name__
         raise ConfigError(f"{path}: cannot be read: {text}") from None
 
@@ -77,11 +83,12 @@ class Book:
         if write and not path.exists():
             # SQLite gives what lies beside it the mode it finds.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        mode = "rw" if write else "ro"
-        self.base = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
-            isolation_level=None, check_same_thread=False,
-        )
+        # What cannot be opened for writing may be some day: a disk is full, descriptors are few.
+        with nullcontext() if write else readable(path):
+            self.base = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={'rw' if write else 'ro'}", uri=True,
+                timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+            )
         try:
             self._begin(write, look)
         except BaseException:

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmtop.errors import ConfigError, UsageError, nearest, printable
 from llmtop.keep import folder as folders
-from llmtop.keep.book import Book
+from llmtop.keep.book import Book, readable
 from llmtop.keep.entry import OVER
 from llmtop.keep.reading import ending
 from llmtop.keep.room import size_and_age
@@ -92,7 +92,8 @@ def _ended(path: Path) -> str:
     """Return what became of a run that nobody writes any more and that had not ended then."""
     book = Book(path)
     try:
-        ends = [ending(known, 0.0) for known in book.sessions.values()]
+        with readable(path):
+            ends = [ending(known, 0.0) for known in book.sessions.values()]
     finally:
         book.close()
     return "died" if ends and None not in ends else UNKNOWN
