@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from feeding import T0, Session, samples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmtop.samples import Batch
@@ -183,6 +183,7 @@ def test_columns_within_the_raw_points_are_exact(history, seed, odd):
 
 
 @given(histories(), st.integers(0, 9), st.lists(VALUES, max_size=4))
+@example([[(4, 400)]], 1, [])
 @settings(max_examples=40, deadline=None)
 def test_quantiles_of_what_is_held_are_those_of_numpy(history, seed, odd):
     odd = [value for value in odd if not 1e30 < abs(value) < math.inf]

@@ -7,7 +7,7 @@ can be drawn over a whole run and not only over what the raw ring still holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,12 +121,18 @@ class SlicedHistogram:
         finite = (bins & _EXPONENT != _EXPONENT) & (bins < ORDERS) & (counts > 0)
         self.timeless.add(np.inf, -np.inf, order_of_bins(bins[finite]), counts[finite])
 
-    def total(self, since: float | None = None, before: float = np.inf) -> Slice:
-        """Return the counts of the whole run, or of slices whose middle is in a stretch of time."""
+    def between(self, since: float, before: float) -> list[int]:
+        """Return the slices that begin before a time, and of which half or more is since one."""
+        return [
+            index for index, part in self.slices.items()
+            if part.start < before and (part.start + part.stop) / 2 >= since
+        ]  # fmt: skip
+
+    def total(self, some: Sequence[int] | None = None) -> Slice:
+        """Return the counts of some slices, or of the whole run."""
         parts = [*self.slices.values(), self.timeless]
-        if since is not None:
-            middles = ((part, (part.start + part.stop) / 2) for part in self.slices.values())
-            parts = [part for part, middle in middles if since <= middle < before] or [Slice()]
+        if some is not None:
+            parts = [self.slices[index] for index in some] or [Slice()]
         counts = np.rint(
             np.bincount(
                 np.concatenate([part.orders for part in parts]),
@@ -134,9 +140,9 @@ class SlicedHistogram:
                 minlength=ORDERS,
             )
         ).astype(np.int64)
-        some = np.flatnonzero(counts)
+        there = np.flatnonzero(counts)
         start, stop = min(part.start for part in parts), max(part.stop for part in parts)
-        return Slice(start, stop, some, counts[some])
+        return Slice(start, stop, there, counts[there])
 
     def _places(self, time: F8) -> I8:
         """Return the slice of each time, slices first made wide enough for all to fit."""

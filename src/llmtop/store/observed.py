@@ -32,15 +32,17 @@ def observed(
     untimed = histogram is not None and not windowed and len(histogram.timeless.orders) > 0
     if histogram is None or (complete and not untimed):
         return raw.pick(raw.time >= begin) if windowed else raw, complete
-    folded = len(raw.time) - int(table.written[series] - table.folded[series])
+    waiting = np.arange(len(raw.time), 0, -1) <= int(table.written[series] - table.folded[series])
     if windowed:
-        # Slices may be wider than the window: they only tell of what is older than the points.
-        found = histogram.total(begin, float(raw.time.min(initial=np.inf)))
-        counted = (np.arange(len(raw.time)) < folded) & (raw.time <= found.stop)
-        fresh = raw.pick((raw.time >= begin) & ~counted)
+        # Slices may be wider than the window: they only tell where there is something older than
+        # the points, of which those in such a slice are counted already.
+        some = histogram.between(begin, float(raw.time.min(initial=np.inf)))
+        found = histogram.total(some)
+        inside = np.isin(np.floor(raw.time / histogram.width), some)
+        fresh = raw.pick((raw.time >= begin) & (waiting | ~inside))
     else:
         found = histogram.total()
-        fresh = raw.pick(slice(folded, None))
+        fresh = raw.pick(waiting)
     counts = np.bincount(orders(fresh.value[np.isfinite(fresh.value)]))
     there = np.flatnonzero(counts)
     found.add(np.inf, -np.inf, there, counts[there])
