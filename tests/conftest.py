@@ -14,6 +14,8 @@ settings.register_profile("steady", deadline=None, max_examples=60)
 settings.load_profile("steady")
 
 os.environ["LLMTOP_NO_DISCOVER"] = "1"
+# Read when numpy is loaded: threads of several processes that wait for each other hold all up.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
     os.environ[variable] = tempfile.mkdtemp(prefix="llmtop-tests-")
 

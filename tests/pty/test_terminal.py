@@ -140,7 +140,9 @@ def test_a_stop_nobody_announced_is_survived() -> None:
     with start() as program:
         program.signal(signal.SIGSTOP)
         program.wait_for(lambda: psutil.Process(program.process.pid).status() == "stopped")
+        program.screen.reset()
         program.signal(signal.SIGCONT)
+        program.wait_for_text("count 0")
         step(program, 1)
         program.send("q")
         assert program.exit_code() == 0

@@ -16,7 +16,7 @@ from llmtop.engine import Engine
 from llmtop.sources.hub import Hub
 from llmtop.store import Run, Series, Store
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds within which anything should happen; only a failing test waits so long."""
 
 
