@@ -14,7 +14,7 @@ from llmtop.samples import Batch, Event, RunInfo
 from llmtop.sources.tail import Tail
 
 Series = dict[str, list[tuple[int, float]]]
-DEADLINE = 15.0
+DEADLINE = 40.0
 """Seconds until a wait fails: many times what a loaded machine takes."""
 
 

@@ -28,7 +28,7 @@ from llmtop.store import Store
 from textstore import T0, filled, introduce, log
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-PATIENCE = 20.0
+PATIENCE = 40.0
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool of Debian's package prometheus is not here"
 )

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families as read
 from llmtop.cli.prometheus import parse
 from llmtop.errors import UsageError
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 SCRIPT = """
 import sys, llmtop
 run = llmtop.init("trainer", total_steps=1000)

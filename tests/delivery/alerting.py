@@ -14,7 +14,7 @@ from llmtop.delivery.delivery import Delivery
 from llmtop.delivery.settings import SinkSettings
 from llmtop.rules.alert import Alert
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds within which anything should happen; only a failing test waits so long."""
 
 

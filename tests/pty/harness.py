@@ -24,7 +24,7 @@ from types import TracebackType
 import psutil
 import pyte
 
-DEADLINE = 20.0
+DEADLINE = 40.0
 """Seconds until a wait fails: a loaded CI machine takes 5 to start Python with Textual."""
 
 # What pyte 0.8 would print instead of ignoring: private parameters "<=>" and mode queries.

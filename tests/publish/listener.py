@@ -12,7 +12,7 @@ import zmq
 
 from llmtop.wire import BIN, BUCKET, FROM_SEQ, RECORD, SID, Frame, Kind, pack, read_json, unpack
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 """Seconds within which anything should happen; only a failing test waits so long."""
 
 

@@ -22,7 +22,7 @@ from llmtop.sources import Source
 from llmtop.sources.attach import Attach
 from llmtop.store import Run, Series, Store
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds within which anything should happen; only a failing test waits so long."""
 MEMORY = 64 << 20
 

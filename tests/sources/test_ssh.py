@@ -27,7 +27,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/l
 real = pytest.mark.skipif(
     SSHD is None or shutil.which("ssh") is None, reason="needs openssh-server and openssh-client"
 )
-PATIENCE = 20.0
+PATIENCE = 40.0
 SCRIPT = """
 import sys, llmtop
 run = llmtop.init("far")
