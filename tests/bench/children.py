@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -53,6 +54,13 @@ def answer(module: str, *words: str, env: Mapping[str, str], timeout: float = 30
 def tell(*words: object) -> None:
     """Say the result to the parent; loggers print lines of their own."""
     print(TOLD + " ".join(map(str, words)), flush=True)
+
+
+def free_address() -> str:
+    """Return an address on loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.children import answer, rendezvous, resident_mb, start, tell
+from tests.bench.children import answer, free_address, rendezvous, resident_mb, start, tell
 from tests.bench.table import Row, below
 
 SECONDS = float(os.environ.get("LLMTOP_BENCH_CHURN_SECONDS", 240))
@@ -68,10 +67,7 @@ def serve(seconds: float) -> None:
     # The default of an argument is made when the function is.
     log.Log.__init__.__defaults__ = (LOG_BYTES,)  # type: ignore[misc]
     pair = keys.new_pair()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    clock = SystemClock()
+    address, clock = free_address(), SystemClock()
     listener = Listener(address, clock=clock, guard=Guard(pair))
     relay = Relay([], [listener], clock, memory_bytes=MEMORY)
     stop = threading.Event()

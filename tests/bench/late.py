@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tests.bench.children import answer, rendezvous, start, tell
+from tests.bench.children import answer, free_address, rendezvous, start, tell
 from tests.bench.relay import METRICS, PROCESSES, RANKS, _child
 from tests.bench.table import Row, below
 
@@ -60,7 +60,7 @@ def _numbers(said: str, count: int) -> list[float]:
 def restart() -> None:
     """Run a relay for RANKS ranks, and then another in its place."""
     pair, clock = keys.new_pair(), SystemClock()
-    address = f"tcp://127.0.0.1:{_free_port()}"
+    address = free_address()
     children = [_child("ranks", f"{address}?key={pair.public}", str(k)) for k in range(PROCESSES)]
     for life in range(2):
         relay = Relay([], [Listener(address, clock=clock, guard=Guard(pair))], clock,
@@ -115,7 +115,7 @@ class Long:
 
 def long() -> None:
     """Run a relay that has a long run, then a viewer in a process of its own."""
-    clock, address = SystemClock(), f"tcp://127.0.0.1:{_free_port()}"
+    clock, address = SystemClock(), free_address()
     relay = Relay([Long()], [Listener(address, clock=clock)], clock, memory_bytes=MEMORY)
     stop = threading.Event()
     thread = threading.Thread(target=relay.run, args=(stop,))
@@ -180,15 +180,6 @@ def _until(condition: object) -> None:
     give_up = time.monotonic() + GIVE_UP_SECONDS
     while not condition() and time.monotonic() < give_up:  # type: ignore[operator]
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
 import struct
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import zmq
-from tests.bench.children import ROOT, answer, rendezvous, tell
+from tests.bench.children import ROOT, answer, free_address, rendezvous, tell
 from tests.bench.table import Row, below
 
 from llmtop import keys
@@ -76,10 +75,7 @@ class Timed(PublishedStore):
 def serve(viewers: int) -> None:
     """Run the relay, the ranks and the viewers; tell what it cost from when all are there."""
     pair = keys.new_pair()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    clock = SystemClock()
+    address, clock = free_address(), SystemClock()
     listener = Listener(address, clock=clock, guard=Guard(pair))
     running = Relay([], [listener], clock, memory_bytes=MEMORY)
     store = Timed(running.channels, clock, memory_bytes=MEMORY)
