@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A loaded machine takes seconds for what takes milliseconds on another.
-settings.register_profile("steady", deadline=None, max_examples=60)
+# A loaded machine takes seconds for what takes milliseconds on another, and what one change breaks
+# is not to be found while another is tried: --hypothesis-profile explore looks for what is new.
+settings.register_profile("steady", deadline=None, max_examples=60, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
 settings.load_profile("steady")
 
 os.environ["LLMTOP_NO_DISCOVER"] = "1"

@@ -89,6 +89,7 @@ def test_honest_publishers_lose_nothing(serve, view, address: str, rendezvous: P
     serving = serve(address, memory=512 << 20)
     runs = [init(f"honest {k}", endpoint=address) for k in range(3)]
     viewer = view(address)
+    assert serving.listener.listening.wait(40.0)
     silent = [raw(address) for _ in range(SILENT)]
     steps = 0
     with zmq.Context() as context:
