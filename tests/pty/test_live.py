@@ -100,11 +100,11 @@ def test_nothing_is_sent_while_nothing_changes(
         program.wait_for_text("step 399 / 400")
         trainer.communicate("\n")
         program.wait_for_text("✓ finished")
-        # The minute of the clock and what llmtop itself costs may still change, 36 bytes a time.
+        # The minute of the clock and what llmtop itself costs may still change, 52 bytes a time.
         program.settle(3.0)
         before = len(program.raw)
         program.pump(3.0)
-        assert len(program.raw) - before < 120
+        assert len(program.raw) - before < 5 * 52
 
 
 def test_the_first_paint_has_the_name_and_the_keys(home: dict[str, str | None]) -> None:

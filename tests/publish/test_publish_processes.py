@@ -141,6 +141,7 @@ for pid in children:
             lambda: len(by_pid(hub)) == 2
             and len(by_pid(hub)[process.pid].samples) == 20
             and by_pid(hub)[logging].texts("info")
+            and by_pid(hub)[logging].samples
         )
         process.stdin.write("..")
         process.stdin.flush()
