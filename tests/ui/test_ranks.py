@@ -198,9 +198,11 @@ def test_counters_are_summed_and_distributions_compared_by_their_means() -> None
 
 
 async def test_the_overview_shows_the_ranks_too_where_there_is_room() -> None:
-    async with running(fleet(200)) as (app, press, _):
-        drawn = app._board.panels["ranks"]._rows
-        assert "▼ 1 hung" in plain(drawn)
+    async with running(fleet(200)) as (app, press, pilot):
+        panel = app._board.panels["ranks"]
+        while not panel._rows:
+            await pilot.pause(0.01)
+        assert "▼ 1 hung" in plain(panel._rows)
         await press("r")
         assert app.view.rank == HUNG
         assert f"rank {HUNG}" in plain(app._board.panels["loss"]._rows[:1])
