@@ -47,10 +47,8 @@ def keep() -> Iterator[Row]:
             env["LLMTOP_KEYS"] = f"{env['LLMTOP_DIR']}/keys"
             said = answer("keep", "serve", str(kept), env=env).split()
         cost.append(float(said[0]))
-        disk = float(said[5]) if len(said) > 5 else 0.0
         who = f"{ranks.RANKS} ranks x {ranks.METRICS} metrics, {ranks.HERTZ} Hz"
         yield Row(f"{who}, {'kept' if kept else 'not kept'}: CPU", f"{cost[-1] * 100:.1f} %")
-    yield Row("  on disk", f"{disk / 2**20:.0f} MiB")
     yield below("keeping adds", (cost[1] - cost[0]) * 100, 5.0, "% of a core")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "00000000.run"
@@ -59,7 +57,9 @@ def keep() -> Iterator[Row]:
         spent = time.process_time() - began
         yield Row(f"{SAMPLES:,} samples: written, CPU", f"{spent / SAMPLES * 1e9:.0f} ns a sample")
         yield Row("  on disk", f"{path.stat().st_size / 2**20:.0f} MiB")
-        picture, complete, came = map(float, answer("keep", "open", str(path)).split())
+        picture, complete, came = map(
+            float, answer("keep", "open", str(path), env=os.environ).split()
+        )
         yield below("  opened: a picture of the whole", picture, 1.0, "s", 2)
         yield below("  opened: all of it", complete, 10.0, "s", 1)
         yield Row("  samples, told and folded", f"{came:,.0f}", f"{SAMPLES:,}", came == SAMPLES)
@@ -83,7 +83,6 @@ def serve(kept: bool) -> None:
         Keeping.folder = Path(folder)
         ranks.Timed = Keeping if kept else ranks.Timed  # type: ignore[misc]
         ranks.serve(0)
-        print(sum(path.stat().st_size for path in Keeping.folder.iterdir()))
 
 
 def write_long(path: Path) -> None:
