@@ -25,12 +25,19 @@ async def running(
         training(world)
     app = world.app()
     async with app.run_test(size=size) as pilot:
-        await pilot.pause()
+        async def settle() -> None:
+            """Wait until each panel that was put on the screen has drawn itself."""
+            await pilot.pause()
+            for _ in range(50):
+                if all(panel._rows for panel in app._board.panels.values()):
+                    return
+                await pilot.pause(0.02)
 
         async def press(*keys: str) -> None:
             await pilot.press(*keys)
-            await pilot.pause()
+            await settle()
 
+        await settle()
         yield app, press, pilot
 
 
