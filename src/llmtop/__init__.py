@@ -50,8 +50,7 @@ def __getattr__(name: str) -> Any:
         if name == "Run":
             from llmtop.publish import run as module
         else:
-            # Either module has what is asked for; a checker wants one name to be one module.
-            from llmtop.publish import current as module  # type: ignore[no-redef]
+            from llmtop.publish import current as module  # type: ignore[no-redef]  # one of two
     except (ImportError, OSError):
         # Logging must not end a run; the next use tries again.
         return _Silence()

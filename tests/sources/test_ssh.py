@@ -87,6 +87,13 @@ class Remote:
     def address(self) -> str:
         return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}"
 
+    def publish(self) -> subprocess.Popen[str]:
+        """Start a run there, which logs as many steps as it is told to."""
+        return subprocess.Popen(
+            [sys.executable, "-c", SCRIPT], text=True, stdin=subprocess.PIPE,
+            env={**os.environ, "LLMTOP_DIR": str(self.rendezvous)},
+        )  # fmt: skip
+
     def sockets(self) -> list[str]:
         return sorted(path.name for path in self.rendezvous.glob("*.sock"))
 
@@ -130,10 +137,7 @@ def test_runs_there_are_seen_here_again_after_a_break_and_nothing_is_left(remote
     source.connect()
     engine = Engine(Store(), [source], SystemClock())
     engine.start()
-    script = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], text=True, stdin=subprocess.PIPE,
-        env={**os.environ, "LLMTOP_DIR": str(host.rendezvous)},
-    )  # fmt: skip
+    script = host.publish()
     try:
         script.stdin.write("300\n")
         script.stdin.flush()
@@ -178,10 +182,7 @@ def test_a_llmtop_there_tells_of_the_machine_and_ends_with_the_connection(remote
     source.connect()
     engine = Engine(Store(), [source, *source.beside], SystemClock())
     engine.start()
-    script = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], text=True, stdin=subprocess.PIPE,
-        env={**os.environ, "LLMTOP_DIR": str(host.rendezvous)},
-    )  # fmt: skip
+    script = host.publish()
     try:
         script.stdin.write("30\n")
         script.stdin.flush()

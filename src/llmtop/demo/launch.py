@@ -38,7 +38,7 @@ class Demo:
         try:
             for program in PROGRAMS:
                 self._start(program)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too, must leave no process behind.
             self._end()
             raise
         return self

@@ -64,7 +64,7 @@ def _sync(original: Callable[..., Any], target: Target) -> Any:
         request = target.run().request()
         try:
             result = original(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation is an outcome, too
             request.end(outcome_of(error))
             raise
         return measured(result, request)
@@ -80,7 +80,7 @@ def _async(original: Callable[..., Any], target: Target) -> Any:
         request = target.run().request()
         try:
             result = await original(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation is an outcome, too
             request.end(outcome_of(error))
             raise
         return measured(result, request)
@@ -177,7 +177,7 @@ def _passing(iterator: Iterator[Any], seen: Seen) -> Iterator[Any]:
         for chunk in iterator:
             seen.look(chunk)
             yield chunk
-    except BaseException as error:
+    except BaseException as error:  # so is a reader that leaves
         seen.end(error)
         raise
     seen.end(None)
@@ -188,7 +188,7 @@ async def _passing_async(iterator: AsyncIterator[Any], seen: Seen) -> AsyncItera
         async for chunk in iterator:
             seen.look(chunk)
             yield chunk
-    except BaseException as error:
+    except BaseException as error:  # so is a reader that leaves
         seen.end(error)
         raise
     seen.end(None)

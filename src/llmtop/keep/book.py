@@ -91,7 +91,7 @@ class Book:
             )
         try:
             self._begin(write, look)
-        except BaseException:
+        except BaseException:  # whatever it is, the file is not left open
             self.base.close()
             raise
 
@@ -183,7 +183,7 @@ class Book:
         try:
             yield
             self.base.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it is, nothing is left half done
             with suppress(sqlite3.Error):
                 self.base.execute("ROLLBACK")
             raise

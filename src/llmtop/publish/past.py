@@ -40,7 +40,7 @@ def leave(session: Session, ending: dict[str, str]) -> None:
                     out.write(len(frame).to_bytes(LENGTH_BYTES, "little"))
                     out.write(frame)
             os.rename(draft, name)
-        except BaseException:
+        except BaseException:  # Whatever it is, no draft is left behind.
             os.unlink(draft)
             raise
         _make_room(directory)

@@ -75,7 +75,7 @@ class Pool:
         try:
             target = self._narrow[2 * index] if narrow else self._wide[index]
             target.copy_(tensor.detach().reshape(()), non_blocking=True)
-        except Exception:
+        except Exception:  # CUDA may fail in any way.
             # The copy may have been started, so that the slot can never be trusted again.
             raise Unusable("a CUDA value could not be copied") from None
         return Slot(self, index, narrow)

@@ -264,7 +264,7 @@ class Alerts:
         for places in self._kept.values():
             for kept in places.values():
                 if kept.alert.key == key:
-                    kept.alert = replace(kept.alert, **changes)  # type: ignore[arg-type]
+                    kept.alert = replace(kept.alert, **changes)  # type: ignore[arg-type]  # by name
                     self._remember(kept.alert)
 
     def _in_state(self, state: str) -> list[Alert]:

@@ -16,7 +16,7 @@ from llmtop import keys
 from llmtop.clock import Clock
 from llmtop.errors import SourceError, UsageError, WireError
 from llmtop.samples import Batch
-from llmtop.sources.dialling import Dial, trouble, watched
+from llmtop.sources.dialling import Dialling, trouble, watched
 from llmtop.sources.hub import (
     BATCH_SAMPLES,
     GATHER_SECONDS,
@@ -119,7 +119,7 @@ class Attach:
                     yield batch
 
     @contextmanager
-    def _connected(self) -> Iterator[tuple[zmq.Socket[bytes], Dial]]:
+    def _connected(self) -> Iterator[tuple[zmq.Socket[bytes], Dialling]]:
         with ExitStack() as stack:
             context = stack.enter_context(zmq.Context())
             socket = stack.enter_context(context.socket(zmq.DEALER))
@@ -138,7 +138,7 @@ class Attach:
                 raise SourceError(f"{self.address}: {error.strerror}") from None
             yield socket, dial
 
-    def _silence(self, answered: bool, dial: Dial) -> str:
+    def _silence(self, answered: bool, dial: Dialling) -> str:
         """Return what is the matter, and what a person can do about it."""
         if answered:
             return f"no sign of life for {SILENT_SECONDS:.0f} s; connecting again"

@@ -19,7 +19,7 @@ ASK_SECONDS = 1.0
 """For the operating system to say what is the matter."""
 
 
-class Dial:
+class Dialling:
     """Watches one socket connect."""
 
     def __init__(self, events: zmq.Socket[bytes]) -> None:
@@ -34,11 +34,11 @@ class Dial:
 
 
 @contextmanager
-def watched(socket: zmq.Socket[bytes]) -> Iterator[Dial]:
+def watched(socket: zmq.Socket[bytes]) -> Iterator[Dialling]:
     """Yield what watches a socket that is about to connect."""
     with socket.get_monitor_socket(UNHEARD | UNKNOWN) as events:
         try:
-            yield Dial(events)
+            yield Dialling(events)
         finally:
             socket.disable_monitor()
 

@@ -126,7 +126,8 @@ class Discovery:
         return found if found is not None and found.kind == "file" else None
 
     def _matches(self, pattern: str) -> list[Path]:
-        root = pattern[: re.search(r"[*?\[]", pattern).start()]  # type: ignore[union-attr]
+        magic = re.search(r"[*?\[]", pattern)
+        root = pattern[: magic.start()] if magic else pattern
         above = Path(root if root.endswith("/") else os.path.dirname(root) or ".")
         if above.is_dir():
             self.folders.add(above)

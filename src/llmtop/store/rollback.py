@@ -78,7 +78,8 @@ def _suspects(table: SeriesTable, series: I8, step: I8) -> list[int]:
     falls = (series[1:] == series[:-1]) & (step[1:] < step[:-1])
     starts = changes(series)
     low_start = step[starts] < table.reached[series[starts]]
-    return np.union1d(series[1:][falls], series[starts[low_start]]).tolist()  # type: ignore[no-any-return]
+    found: list[int] = np.union1d(series[1:][falls], series[starts[low_start]]).tolist()
+    return found
 
 
 def _backward(

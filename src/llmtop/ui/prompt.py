@@ -23,7 +23,7 @@ class FilterPrompt(Input):
         """Show what matches so far."""
         event.stop()
         app = self.app
-        app.look(replace(app.view, filter=event.value))  # type: ignore[attr-defined]
+        app.look(replace(app.view, filter=event.value))  # type: ignore[attr-defined]  # ours
 
     @on(Input.Submitted)
     def keep(self, event: Input.Submitted) -> None:
@@ -34,5 +34,5 @@ class FilterPrompt(Input):
     def action_drop(self) -> None:
         """Show everything again."""
         app = self.app
-        app.look(replace(app.view, filter=""))  # type: ignore[attr-defined]
+        app.look(replace(app.view, filter=""))  # type: ignore[attr-defined]  # ours
         self.remove()

@@ -116,7 +116,7 @@ def _measured(text: str, start: int, end: int) -> tuple[Token, int]:
     word = unit[1]
     whole = text[unit.end() : unit.end() + 1]
     if whole.isalnum() or whole == "_":
-        word += re.match(r"\w*", text[unit.end() :])[0]  # type: ignore[index]
+        word += re.match(r"\w*", text[unit.end() :])[0]  # type: ignore[index]  # "" matches
     if word in POINTS:
         return Token("points", text[start : unit.end()], start, value), unit.end()
     if word in UNITS:

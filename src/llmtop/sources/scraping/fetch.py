@@ -109,7 +109,7 @@ class Fetch:
     def _ask(self, parts: SplitResult, url: str, deadline: float, trusted: bool) -> Answer | str:
         connection = self._connect(parts, deadline)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.response_class = partial(  # type: ignore[assignment]
+        connection.response_class = partial(  # type: ignore[assignment]  # called like a class
             _Response, left=partial(self._left, deadline)
         )
         connection.request("GET", path, headers=self._headers(trusted))

@@ -286,7 +286,7 @@ class _Turn:
             key = self._one.keys[name] = next(self._out.numbers)
             metric = BY_NAME.get(name) or find(name)
             self._out.series.append(SeriesInfo(
-                key, self._one.key, name, kind,  # type: ignore[arg-type]
+                key, self._one.key, name, kind,  # type: ignore[arg-type]  # one of three
                 metric.unit if metric else "", bucketed=kind == "distribution",
             ))  # fmt: skip
         return key

@@ -27,7 +27,7 @@ _SEAM: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (CompositorUpdate.render_segments, ("self", "console")),
     (App._display, ("self", "screen", "renderable")),
     (Strip.render_ansi, ("style", "color_system")),
-    (Compositor.visible_widgets.fget, ("self",)),  # type: ignore[attr-defined]
+    (Compositor.visible_widgets.fget, ("self",)),  # type: ignore[attr-defined]  # a property
 )
 """Textual's private callables this folder relies on, with the parameters they had in 8.2.8."""
 

@@ -44,7 +44,7 @@ def run_app(make_app: Callable[[], App[Any]], environ: Mapping[str, str] = os.en
     caught: list[int] = []
     try:
         app = make_app()
-        app.terminal = terminal  # type: ignore[attr-defined]
+        app.terminal = terminal  # type: ignore[attr-defined]  # for the driver
         # Textual prints what ended the app to this console: kept until the terminal is whole.
         app.error_console = Console(file=report, width=REPORT_WIDTH, markup=False, highlight=False)
         asyncio.run(_run(app, caught))

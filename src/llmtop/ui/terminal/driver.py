@@ -28,7 +28,7 @@ class TerminalDriver(LinuxDriver):
     ) -> None:
         self._terminal: Terminal = getattr(app, "terminal", None) or Terminal()
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._file = self._terminal.output  # type: ignore[assignment]
+        self._file = self._terminal.output  # type: ignore[assignment]  # all it uses of a file
         self.fileno = self._terminal.input_fd
         self.input_tty = True
         self._was_started = False
@@ -46,7 +46,7 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal; after a suspend also have everything written again."""
         self._terminal.begin()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's
         if self._was_started:
             # The alternate screen is entered empty, and Textual writes only what changes.
             self._app.call_later(getattr(self._app, "repaint", self._app.refresh))

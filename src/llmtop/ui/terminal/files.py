@@ -141,7 +141,7 @@ class Terminal:
         for stream in (sys.__stdout__, sys.__stderr__):
             with suppress(OSError, ValueError, AttributeError):
                 # What was written while silenced must not appear now.
-                stream.flush()  # type: ignore[union-attr]
+                stream.flush()  # type: ignore[union-attr]  # None has none: suppressed
         for fd, saved in self._silenced.items():
             os.dup2(saved, fd)
             os.close(saved)
